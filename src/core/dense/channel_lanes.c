@@ -1,0 +1,432 @@
+#include "dense/channel_lanes.h"
+
+#include "dense/staging.h"
+#include "memory.h"
+#include "parallel.h"
+
+#include <string.h>
+
+/* One call: what its threads share. */
+typedef struct {
+    const dc_problem *p;
+    const dc_schedule *s;
+    const dc_kernels *kernels;
+    const dc_channel_weights *weights;
+    const dc_tensor *input, *residual, *output;
+    ptrdiff_t bytes;            /* of an element */
+    ptrdiff_t block[3];         /* outputs per block: the schedule's, or fewer for more threads */
+    ptrdiff_t blocks[3];
+    ptrdiff_t tasks, units;     /* image x group x block; x panel (or group of panels) */
+    bool may_read_input;        /* blocks inside the image need no staging */
+    const int32_t *staged_taps; /* offsets of the K products in a staged block ... */
+    const int32_t *input_taps;  /* ... and in the input itself */
+    char *scratch;
+    size_t thread_bytes;
+} call;
+
+/* One thread's scratch, and the block it works on. */
+typedef struct {
+    const call *c;
+    char *stage;
+    char *sums;
+    int32_t *pixel_at;
+    ptrdiff_t *sum_at, *out_at;
+    void *stage_tables;
+    /* the block */
+    dc_block block;
+    ptrdiff_t pixels, image, group;
+    ptrdiff_t run; /* pixels that are one run in the output */
+    bool direct;   /* reads the input itself */
+    const char *source;
+} worker;
+
+/* ---- Tables and scratch ---- */
+
+static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+static size_t tap_bytes(const dc_schedule *s)
+{
+    return aligned((size_t)(s->taps * dc_max(1, s->chunk)) * sizeof(int32_t));
+}
+
+size_t dc_channel_lanes_shared_bytes(const dc_schedule *s) { return 2 * tap_bytes(s); }
+
+static size_t block_pixels(const dc_schedule *s)
+{
+    return (size_t)(s->block[0] * s->block[1] * s->block[2]);
+}
+
+size_t dc_channel_lanes_thread_bytes(const dc_problem *p, const dc_schedule *s)
+{
+    const size_t bytes = dc_element_bytes(p->element), pixels = block_pixels(s);
+    return aligned(s->stage_elements * bytes) + aligned(s->sum_elements * bytes) +
+           aligned(pixels * sizeof(int32_t)) + aligned((size_t)s->sum_pixels * sizeof(ptrdiff_t)) +
+           aligned(pixels * sizeof(ptrdiff_t)) + aligned(dc_stage_table_bytes(s));
+}
+
+static void lay_out(worker *w, char *scratch)
+{
+    const dc_schedule *s = w->c->s;
+    const size_t bytes = (size_t)w->c->bytes, pixels = block_pixels(s);
+    w->stage = scratch;
+    w->sums = w->stage + aligned(s->stage_elements * bytes);
+    w->pixel_at = (int32_t *)(void *)(w->sums + aligned(s->sum_elements * bytes));
+    w->sum_at = (ptrdiff_t *)(void *)((char *)w->pixel_at + aligned(pixels * sizeof(int32_t)));
+    w->out_at = (ptrdiff_t *)(void *)((char *)w->sum_at +
+                                      aligned((size_t)s->sum_pixels * sizeof(ptrdiff_t)));
+    w->stage_tables = (char *)w->out_at + aligned(pixels * sizeof(ptrdiff_t));
+}
+
+/* table[tap][channel] for the offsets of taps along each axis and the channel's stride. */
+static void fill_taps(const dc_problem *p, const dc_schedule *s, const ptrdiff_t tap_step[3],
+                      ptrdiff_t channel_stride, int32_t *table)
+{
+    for (ptrdiff_t z = 0; z < p->axis[0].kernel; z++)
+        for (ptrdiff_t y = 0; y < p->axis[1].kernel; y++)
+            for (ptrdiff_t x = 0; x < p->axis[2].kernel; x++) {
+                ptrdiff_t at = z * tap_step[0] + y * tap_step[1] + x * tap_step[2];
+                for (ptrdiff_t c = 0; c < s->chunk; c++)
+                    *table++ = (int32_t)(at + c * channel_stride);
+            }
+}
+
+/* Reading the input in place needs channels side by side (or a single one), and offsets that fit. */
+static bool fits_in_place(const dc_problem *p, const dc_schedule *s, const ptrdiff_t *stride)
+{
+    if (stride[1] != 1 && s->group_in > 1)
+        return false;
+    double reach = (double)s->group_in;
+    for (int a = 0; a < 3; a++) {
+        double step = (double)stride[a + 2];
+        reach += (step < 0 ? -step : step) * (double)p->axis[a].in;
+    }
+    return reach < INT32_MAX;
+}
+
+/* ---- One block ---- */
+
+static const char *input_at(const call *c, ptrdiff_t image, ptrdiff_t channel)
+{
+    return (const char *)c->input->data +
+           (image * c->input->stride[0] + channel * c->input->stride[1]) * c->bytes;
+}
+
+static void stage(worker *w, ptrdiff_t chunk)
+{
+    const call *c = w->c;
+    const dc_schedule *s = c->s;
+    const ptrdiff_t channel = chunk * s->chunk;
+    const char *source = input_at(c, w->image, w->group * s->group_in + channel);
+    if (!w->direct) {
+        dc_stage_block(c->p, s, c->kernels, &w->block, source, c->input->stride + 1,
+                       dc_min(s->chunk, s->group_in - channel), w->stage_tables, w->stage);
+        w->source = w->stage;
+        return;
+    }
+    for (int a = 0; a < 3; a++) {
+        const dc_axis *axis = &c->p->axis[a];
+        source += (w->block.first[a] * axis->stride - axis->before) * c->input->stride[a + 2] * c->bytes;
+    }
+    w->source = source;
+}
+
+/* Whether walking on from the last pixel of a line leads to the next line, up to `axis`. */
+static bool continues(const dc_tensor *t, int axis, ptrdiff_t count)
+{
+    return !t || t->stride[axis + 2] == count * t->stride[axis + 3];
+}
+
+static void begin_block(worker *w, ptrdiff_t task)
+{
+    const call *c = w->c;
+    const dc_schedule *s = c->s;
+    ptrdiff_t index = task;
+    w->direct = c->may_read_input;
+    for (int a = 2; a >= 0; a--) {
+        w->block.first[a] = index % c->blocks[a] * c->block[a];
+        w->block.count[a] = dc_min(c->block[a], c->p->axis[a].out - w->block.first[a]);
+        index /= c->blocks[a];
+        w->direct = w->direct && dc_axis_inside(&c->p->axis[a], w->block.first[a], w->block.count[a]);
+    }
+    w->group = index % c->p->groups;
+    w->image = index / c->p->groups;
+    w->pixels = dc_block_pixels(&w->block);
+
+    const ptrdiff_t *count = w->block.count;
+    ptrdiff_t from[3], to[3];
+    for (int a = 0; a < 3; a++) {
+        from[a] = w->direct ? c->p->axis[a].stride * c->input->stride[a + 2]
+                            : s->span[a].out_step * s->pitch[a];
+        to[a] = c->output->stride[a + 2];
+    }
+    ptrdiff_t i = 0;
+    for (ptrdiff_t z = 0; z < count[0]; z++)
+        for (ptrdiff_t y = 0; y < count[1]; y++)
+            for (ptrdiff_t x = 0; x < count[2]; x++, i++) {
+                w->pixel_at[i] = (int32_t)(z * from[0] + y * from[1] + x * from[2]);
+                w->out_at[i] = z * to[0] + y * to[1] + x * to[2];
+            }
+    w->run = count[2];
+    if (continues(c->output, 1, count[2]) && continues(c->residual, 1, count[2])) {
+        w->run *= count[1];
+        if (continues(c->output, 0, count[1]) && continues(c->residual, 0, count[1]))
+            w->run *= count[0];
+    }
+}
+
+/* ---- One panel ---- */
+
+/* A panel of output channels of the current group. */
+typedef struct {
+    ptrdiff_t first, channels, lanes; /* in the group; lanes include the padded ones */
+    int vectors;
+    const char *weights, *bias;
+} panel;
+
+static panel panel_at(const worker *w, ptrdiff_t index)
+{
+    const dc_channel_weights *packed = w->c->weights;
+    panel r;
+    ptrdiff_t first;
+    dc_panel(packed->vectors, index, &first, &r.vectors);
+    const ptrdiff_t products = packed->taps * packed->group_in;
+    const ptrdiff_t lane = w->group * packed->vectors * packed->lanes + first * packed->lanes;
+    r.first = first * packed->lanes;
+    r.lanes = r.vectors * packed->lanes;
+    r.channels = dc_min(r.lanes, packed->group_out - r.first);
+    r.weights = (const char *)packed->panels + lane * products * w->c->bytes;
+    r.bias = (const char *)packed->bias + lane * w->c->bytes;
+    return r;
+}
+
+static char *tensor_at(const worker *w, const dc_tensor *t, ptrdiff_t channel)
+{
+    const dc_tensor *output = t;
+    ptrdiff_t at = w->image * output->stride[0] +
+                   (w->group * w->c->s->group_out + channel) * output->stride[1];
+    for (int a = 0; a < 3; a++)
+        at += w->block.first[a] * output->stride[a + 2];
+    return (char *)output->data + at * w->c->bytes;
+}
+
+/* Adds the products of one chunk of input channels for pixels p0 .. p1-1 of the block. The tile's
+ * fields out and out_at are set: either the scratch for sums or the output itself. */
+static void sum_chunk(const worker *w, const panel *pn, ptrdiff_t chunk, ptrdiff_t p0, ptrdiff_t p1,
+                      dc_channel_tile tile, bool activate)
+{
+    const call *c = w->c;
+    const dc_schedule *s = c->s;
+    const bool whole = s->chunks == 1;
+    const ptrdiff_t channel = chunk * s->chunk;
+    const ptrdiff_t channels = dc_min(s->chunk, s->group_in - channel);
+    const ptrdiff_t steps = whole ? s->taps * s->group_in : s->taps; /* cut into k_blocks */
+    const ptrdiff_t tall = c->kernels->tile_pixels[pn->vectors];
+    const ptrdiff_t tiles = dc_ceil_div(p1 - p0, tall);
+    const ptrdiff_t all_tiles = dc_ceil_div(w->pixels, tall);
+    const int32_t *taps = w->direct ? c->input_taps : c->staged_taps;
+    const ptrdiff_t *out_at = tile.out_at;
+
+    tile.vectors = pn->vectors;
+    tile.source = w->source;
+    for (ptrdiff_t k = 0; k < s->k_blocks; k++) {
+        const ptrdiff_t k0 = k * s->k_block;
+        const ptrdiff_t count = dc_min(s->k_block, steps - k0);
+        const ptrdiff_t at = whole ? k0 : k0 * s->group_in + channel;
+        tile.segments = whole ? 1 : count;
+        tile.length = whole ? count : channels;
+        tile.tap_skip = whole ? 0 : s->chunk - channels;
+        tile.weight_skip = whole ? 0 : (s->group_in - channels) * pn->lanes;
+        tile.tap_at = taps + (whole ? k0 : k0 * s->chunk);
+        tile.weights = pn->weights + at * pn->lanes * c->bytes;
+        tile.start = chunk == 0 && k == 0 ? pn->bias : NULL;
+        tile.clamps = activate && chunk == s->chunks - 1 && k == s->k_blocks - 1;
+        /* The weights that follow are fetched meanwhile, each tile its share. */
+        const ptrdiff_t row = pn->lanes * c->bytes;
+        const char *next = (const char *)tile.weights + count * row;
+        const ptrdiff_t share = whole ? dc_ceil_div(row, all_tiles) : 0;
+        for (ptrdiff_t t = 0; t < tiles; t++) {
+            const ptrdiff_t first = p0 + dc_split(p1 - p0, tiles, t);
+            tile.pixels = (int)(p0 + dc_split(p1 - p0, tiles, t + 1) - first);
+            tile.pixel_at = w->pixel_at + first;
+            tile.out_at = out_at + (first - p0);
+            tile.prefetch = whole ? next + (first / tall) * share * count : tile.weights;
+            tile.prefetch_step = share;
+            c->kernels->channel_lanes(&tile);
+        }
+    }
+}
+
+static void store_sums(const worker *w, const panel *pn, const char *sums, ptrdiff_t p0, ptrdiff_t p1)
+{
+    const call *c = w->c;
+    const dc_tensor *residual = c->residual;
+    char *out = tensor_at(w, c->output, pn->first);
+    const char *add = residual ? tensor_at(w, residual, pn->first) : NULL;
+    const ptrdiff_t *count = w->block.count;
+    for (ptrdiff_t p = p0; p < p1;) {
+        const ptrdiff_t length = dc_min(w->run - p % w->run, p1 - p);
+        dc_store store = {
+            .pixels = length,
+            .channels = pn->channels,
+            .sums = sums + (p - p0) * pn->lanes * c->bytes,
+            .pitch = pn->lanes,
+            .out = out + w->out_at[p] * c->bytes,
+            .pixel_stride = c->output->stride[4],
+            .channel_stride = c->output->stride[1],
+            .clamps = c->p->low > -__builtin_inf() || c->p->high < __builtin_inf(),
+            .low = c->p->low,
+            .high = c->p->high,
+        };
+        if (residual) {
+            const ptrdiff_t x = p % count[2], y = p / count[2] % count[1], z = p / count[2] / count[1];
+            const ptrdiff_t at =
+                z * residual->stride[2] + y * residual->stride[3] + x * residual->stride[4];
+            store.residual = add + at * c->bytes;
+            store.residual_pixel_stride = residual->stride[4];
+            store.residual_channel_stride = residual->stride[1];
+        }
+        c->kernels->store(&store);
+        p += length;
+    }
+}
+
+/* A panel whose input channels are staged all at once. */
+static void run_panel(worker *w, ptrdiff_t index)
+{
+    const call *c = w->c;
+    const panel pn = panel_at(w, index);
+    dc_channel_tile tile = {.low = c->p->low, .high = c->p->high};
+    if (c->output->stride[1] == 1 && !c->residual && pn.channels == pn.lanes) {
+        const bool activate = c->p->low > -__builtin_inf() || c->p->high < __builtin_inf();
+        tile.out = tensor_at(w, c->output, pn.first);
+        tile.out_at = w->out_at;
+        sum_chunk(w, &pn, 0, 0, w->pixels, tile, activate);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < c->s->sum_pixels; i++)
+        w->sum_at[i] = i * pn.lanes;
+    const ptrdiff_t windows = dc_ceil_div(w->pixels, c->s->sum_pixels);
+    for (ptrdiff_t i = 0; i < windows; i++) {
+        const ptrdiff_t p0 = dc_split(w->pixels, windows, i);
+        const ptrdiff_t p1 = dc_split(w->pixels, windows, i + 1);
+        tile.out = w->sums;
+        tile.out_at = w->sum_at;
+        sum_chunk(w, &pn, 0, p0, p1, tile, false);
+        store_sums(w, &pn, w->sums, p0, p1);
+    }
+}
+
+/* Panels whose sums are kept while one chunk of input channels after the other is staged. */
+static void run_panel_group(worker *w, ptrdiff_t index)
+{
+    const call *c = w->c;
+    const dc_schedule *s = c->s;
+    const ptrdiff_t begin = index * s->panel_group;
+    const ptrdiff_t end = dc_min(begin + s->panel_group, s->panels);
+    const size_t panel_bytes = s->sum_elements / (size_t)s->panel_group * (size_t)c->bytes;
+    for (ptrdiff_t chunk = 0; chunk < s->chunks; chunk++) {
+        stage(w, chunk);
+        for (ptrdiff_t i = begin; i < end; i++) {
+            const panel pn = panel_at(w, i);
+            for (ptrdiff_t q = 0; q < w->pixels; q++)
+                w->sum_at[q] = q * pn.lanes;
+            dc_channel_tile tile = {.out = w->sums + (size_t)(i - begin) * panel_bytes,
+                                    .out_at = w->sum_at};
+            sum_chunk(w, &pn, chunk, 0, w->pixels, tile, false);
+            if (chunk == s->chunks - 1)
+                store_sums(w, &pn, tile.out, 0, w->pixels);
+        }
+    }
+}
+
+static void work(void *context, int thread, int team)
+{
+    const call *c = context;
+    const dc_schedule *s = c->s;
+    worker w = {.c = c};
+    lay_out(&w, c->scratch + (size_t)thread * c->thread_bytes);
+    const ptrdiff_t per_task = c->units / c->tasks;
+    const ptrdiff_t end = dc_split(c->units, team, thread + 1);
+    ptrdiff_t task = -1;
+    for (ptrdiff_t unit = dc_split(c->units, team, thread); unit < end; unit++) {
+        if (unit / per_task != task) {
+            task = unit / per_task;
+            begin_block(&w, task);
+            if (s->chunks == 1)
+                stage(&w, 0);
+        }
+        if (s->chunks == 1)
+            run_panel(&w, unit % per_task);
+        else
+            run_panel_group(&w, unit % per_task);
+    }
+}
+
+/* ---- One call ---- */
+
+static void count_units(call *c, ptrdiff_t batch)
+{
+    const dc_schedule *s = c->s;
+    c->tasks = batch * c->p->groups;
+    for (int a = 0; a < 3; a++) {
+        c->blocks[a] = dc_ceil_div(c->p->axis[a].out, c->block[a]);
+        c->tasks *= c->blocks[a];
+    }
+    c->units = c->tasks * dc_ceil_div(s->panels, s->panel_group);
+}
+
+/* Smaller blocks where there would be too few units for an even share. Which outputs a block holds
+ * does not change how one of them is summed. */
+static void cut_for_threads(call *c, ptrdiff_t batch, int threads)
+{
+    enum { UNITS_PER_THREAD = 6, FEWEST_PIXELS = 16 };
+    for (int a = 0; a < 3; a++)
+        c->block[a] = c->s->block[a];
+    count_units(c, batch);
+    while (threads > 1 && c->units < (ptrdiff_t)threads * UNITS_PER_THREAD &&
+           c->block[0] * c->block[1] * c->block[2] >= 2 * FEWEST_PIXELS) {
+        const int axis = c->block[0] > 1 ? 0 : c->block[1] > 1 ? 1 : 2;
+        const ptrdiff_t parts = c->blocks[axis] + 1;
+        c->block[axis] = dc_min(c->block[axis] - 1, dc_ceil_div(c->p->axis[axis].out, parts));
+        count_units(c, batch);
+    }
+}
+
+dc_status dc_channel_lanes_execute(const dc_problem *p, const dc_schedule *s,
+                                   const dc_kernels *kernels, const dc_channel_weights *weights,
+                                   const dc_tensor *input, const dc_tensor *residual,
+                                   const dc_tensor *output, ptrdiff_t batch, int threads)
+{
+    call c = {.p = p, .s = s, .kernels = kernels, .weights = weights, .input = input,
+              .residual = residual, .output = output,
+              .bytes = (ptrdiff_t)dc_element_bytes(p->element)};
+    cut_for_threads(&c, batch, threads);
+    threads = (int)dc_min(threads, c.units);
+    c.may_read_input = fits_in_place(p, s, input->stride);
+    c.thread_bytes = dc_channel_lanes_thread_bytes(p, s);
+
+    size_t bytes = c.thread_bytes;
+    if (!dc_multiply(&bytes, (size_t)threads))
+        return DC_TOO_LARGE;
+    char *memory = dc_allocate(bytes + dc_channel_lanes_shared_bytes(s));
+    if (!memory)
+        return DC_NO_MEMORY;
+    int32_t *staged_taps = (int32_t *)(void *)memory;
+    int32_t *input_taps = (int32_t *)(void *)(memory + tap_bytes(s));
+    const ptrdiff_t staged_step[3] = {s->span[0].tap_step * s->pitch[0],
+                                      s->span[1].tap_step * s->pitch[1],
+                                      s->span[2].tap_step * s->pitch[2]};
+    fill_taps(p, s, staged_step, 1, staged_taps);
+    if (c.may_read_input) {
+        const ptrdiff_t step[3] = {p->axis[0].dilation * input->stride[2],
+                                   p->axis[1].dilation * input->stride[3],
+                                   p->axis[2].dilation * input->stride[4]};
+        fill_taps(p, s, step, input->stride[1], input_taps);
+    }
+    c.staged_taps = staged_taps;
+    c.input_taps = input_taps;
+    c.scratch = memory + dc_channel_lanes_shared_bytes(s);
+    dc_parallel(threads, work, &c);
+    dc_release(memory);
+    return DC_OK;
+}

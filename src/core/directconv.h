@@ -1,0 +1,93 @@
+/* All that a caller of the core sees. Convolution here means cross-correlation:
+ *
+ *   y[n, g*OCg + oc, o] = bias + sum over ic, k of
+ *       x[n, g*ICg + ic, o*stride + k*dilation - before] * w[g*OCg + oc, ic, k]
+ *
+ * with o and k running over three axes (depth, height, width); 1-D and 2-D problems have D = 1 and
+ * H = 1. Strides of tensors are in elements and may have any value; a layout is only a set of
+ * strides, though it decides which kernel is chosen. */
+#ifndef DIRECTCONV_H
+#define DIRECTCONV_H
+
+#include "base.h"
+
+typedef enum dc_status {
+    DC_OK,
+    DC_NO_MEMORY,
+    DC_TOO_LARGE,   /* a size does not fit in ptrdiff_t */
+    DC_UNSUPPORTED, /* the algorithm asked for cannot serve this problem */
+    DC_INVALID,     /* the caller's arguments contradict each other */
+} dc_status;
+
+typedef enum dc_element { DC_FLOAT32, DC_FLOAT64, DC_ELEMENTS } dc_element;
+DC_INLINE size_t dc_element_bytes(dc_element e) { return e == DC_FLOAT32 ? 4 : 8; }
+
+typedef enum dc_layout { DC_CHANNELS_FIRST, DC_CHANNELS_LAST } dc_layout;
+typedef enum dc_algorithm { DC_AUTO, DC_DIRECT, DC_WINOGRAD, DC_FFT, DC_SEPARABLE } dc_algorithm;
+typedef enum dc_padding {
+    DC_CONSTANT,
+    DC_REFLECT,
+    DC_SYMMETRIC,
+    DC_REPLICATE,
+    DC_CIRCULAR,
+} dc_padding;
+
+typedef struct dc_axis {
+    ptrdiff_t in, out, kernel, stride, dilation, before;
+} dc_axis;
+
+typedef struct dc_problem {
+    dc_element element;
+    dc_layout layout;
+    dc_algorithm algorithm;
+    dc_padding padding;
+    ptrdiff_t groups, in_channels, out_channels;
+    dc_axis axis[3];
+    double padding_value;
+    double low, high; /* the activation clamps to [low, high]; -inf and inf for none */
+} dc_problem;
+
+/* Strides in elements, in the order N, C, D, H, W (for weights OC, IC, KD, KH, KW). */
+typedef struct dc_tensor {
+    void *data;
+    ptrdiff_t stride[5];
+} dc_tensor;
+
+/* Weights and bias in the order the kernels read them. Needs no sizes of images: the extents
+ * `in`, `out` and `before` of the problem are ignored. Immutable. */
+typedef struct dc_weights dc_weights;
+dc_status dc_weights_create(const dc_problem *problem, const dc_tensor *weights, const void *bias,
+                            ptrdiff_t bias_stride, dc_weights **result);
+void dc_weights_destroy(dc_weights *weights);
+size_t dc_weights_bytes(const dc_weights *weights);
+
+/* Everything that follows from the shapes: algorithm, schedule, workspace. Immutable. */
+typedef struct dc_plan dc_plan;
+dc_status dc_plan_create(const dc_problem *problem, dc_plan **result, const char **reason);
+void dc_plan_destroy(dc_plan *plan);
+
+/* `residual` may be NULL. Weights must come from the same problem. May be called from many threads
+ * at once with one plan; allocates its workspace before it writes anything. */
+dc_status dc_plan_execute(const dc_plan *plan, const dc_weights *weights, const dc_tensor *input,
+                          const dc_tensor *residual, const dc_tensor *output, ptrdiff_t batch,
+                          int threads);
+
+const char *dc_plan_algorithm(const dc_plan *plan);
+const char *dc_plan_family(const dc_plan *plan);
+/* Bytes beyond input, output and packed weights that `threads` threads need at most. */
+size_t dc_plan_workspace(const dc_plan *plan, int threads);
+/* Multiplications and additions for one image. */
+double dc_plan_operations(const dc_plan *plan);
+
+/* The instruction sets built into the library and present on this machine, best first (NULL past
+ * the end), and the one in use. dc_isa_use returns false for an unknown or absent name. */
+const char *dc_isa_name(int index);
+const char *dc_isa_current(void);
+bool dc_isa_use(const char *name);
+/* Runs `repeats` rounds of independent fused multiply-adds; returns how many operations that was. */
+double dc_fma_operations(dc_element element, ptrdiff_t repeats);
+
+bool dc_has_openmp(void);
+int dc_openmp_threads(void);
+
+#endif

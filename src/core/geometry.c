@@ -1,0 +1,61 @@
+#include "geometry.h"
+
+static ptrdiff_t modulo(ptrdiff_t i, ptrdiff_t n)
+{
+    ptrdiff_t r = i % n;
+    return r < 0 ? r + n : r;
+}
+
+ptrdiff_t dc_source_index(ptrdiff_t i, ptrdiff_t in, dc_padding padding)
+{
+    if (i >= 0 && i < in)
+        return i;
+    switch (padding) {
+    case DC_CONSTANT:
+        return -1;
+    case DC_REPLICATE:
+        return i < 0 ? 0 : in - 1;
+    case DC_CIRCULAR:
+        return modulo(i, in);
+    case DC_SYMMETRIC: { /* ... 1 0 | 0 1 2 | 2 1 ... */
+        ptrdiff_t r = modulo(i, 2 * in);
+        return r < in ? r : 2 * in - 1 - r;
+    }
+    case DC_REFLECT: { /* ... 2 1 | 0 1 2 | 1 0 ... */
+        if (in == 1)
+            return 0;
+        ptrdiff_t r = modulo(i, 2 * in - 2);
+        return r < in ? r : 2 * in - 2 - r;
+    }
+    }
+    return -1;
+}
+
+dc_span dc_axis_span(const dc_axis *axis, ptrdiff_t outputs)
+{
+    ptrdiff_t dense = (outputs - 1) * axis->stride + (axis->kernel - 1) * axis->dilation + 1;
+    ptrdiff_t by_tap;
+    if (!__builtin_mul_overflow(outputs, axis->kernel, &by_tap) && by_tap < dense)
+        return (dc_span){outputs, by_tap, 1, outputs};
+    return (dc_span){outputs, dense, axis->stride, axis->dilation};
+}
+
+void dc_span_sources(const dc_axis *axis, dc_padding padding, const dc_span *span,
+                     ptrdiff_t first, ptrdiff_t *table)
+{
+    ptrdiff_t origin = first * axis->stride - axis->before;
+    bool by_tap = span->out_step != axis->stride || span->tap_step != axis->dilation;
+    for (ptrdiff_t i = 0; i < span->extent; i++) {
+        ptrdiff_t position = origin + i;
+        if (by_tap)
+            position = origin + i % span->outputs * axis->stride + i / span->outputs * axis->dilation;
+        table[i] = dc_source_index(position, axis->in, padding);
+    }
+}
+
+bool dc_axis_inside(const dc_axis *axis, ptrdiff_t first, ptrdiff_t outputs)
+{
+    ptrdiff_t low = first * axis->stride - axis->before;
+    ptrdiff_t high = low + (outputs - 1) * axis->stride + (axis->kernel - 1) * axis->dilation;
+    return low >= 0 && high < axis->in;
+}

@@ -1,0 +1,76 @@
+/* The contract between the loop nests and the kernels: what a variant provides. A variant is the
+ * kernels compiled for one instruction set; it is described by data (dc_variant), so that dispatch
+ * and tests need no #ifdef. Pointers are void because one contract serves float and double; every
+ * offset and stride is in elements. */
+#ifndef DC_MICROKERNEL_H
+#define DC_MICROKERNEL_H
+
+#include "base.h"
+
+enum { DC_TILE_VECTORS = 3 }; /* widest tile, in vectors of output channels */
+
+/* Channel lanes: sums[i][j] = sum over k of source[pixel_at[i] + tap_at[k]] * weights[k][j] for
+ * the `pixels` outputs i and the lanes j of `vectors` vectors of output channels. The K products
+ * come as `segments` runs of `length` taps, so that a part of the input channels can be summed
+ * without packing the weights anew. Sums start from `start` (one value per channel: the bias), or
+ * from what `out` holds when start is NULL. */
+typedef struct dc_channel_tile {
+    int pixels, vectors;
+    ptrdiff_t segments, length;
+    ptrdiff_t tap_skip, weight_skip; /* from the end of a segment to the next one */
+    const int32_t *tap_at;
+    const void *source;
+    const int32_t *pixel_at;
+    const void *weights, *start;
+    void *out;
+    const ptrdiff_t *out_at; /* where the sums of pixel i go: out + out_at[i] */
+    const char *prefetch;    /* memory that will be read soon, and bytes of it per tap */
+    ptrdiff_t prefetch_step;
+    bool clamps; /* last part of the sum: apply the activation */
+    double low, high;
+} dc_channel_tile;
+
+/* Writes a block of finished sums [pixels][pitch] to the output: y = clamp(sum + residual). The
+ * pixels are one run, `pixel_stride` apart. */
+typedef struct dc_store {
+    ptrdiff_t pixels, channels;
+    const void *sums;
+    ptrdiff_t pitch;
+    void *out;
+    ptrdiff_t pixel_stride, channel_stride;
+    const void *residual; /* or NULL */
+    ptrdiff_t residual_pixel_stride, residual_channel_stride;
+    bool clamps;
+    double low, high;
+} dc_store;
+
+/* Copies positions x channels of the input to out[position][channel], `pitch` apart. */
+typedef struct dc_gather {
+    ptrdiff_t positions, channels;
+    const void *source;
+    ptrdiff_t position_stride, channel_stride;
+    void *out;
+    ptrdiff_t pitch;
+} dc_gather;
+
+typedef struct dc_kernels {
+    int lanes;
+    int tile_pixels[DC_TILE_VECTORS + 1]; /* tallest tile for 1..3 vectors of channels */
+    void (*channel_lanes)(const dc_channel_tile *);
+    void (*store)(const dc_store *);
+    void (*gather)(const dc_gather *);
+    void (*fill)(void *out, ptrdiff_t count, double value);
+    double (*fma_operations)(ptrdiff_t repeats);
+} dc_kernels;
+
+typedef struct dc_variant {
+    const char *name;
+    int level;             /* dc_cpu_level that the processor must have */
+    dc_kernels kernels[2]; /* by dc_element */
+} dc_variant;
+
+/* NULL where the compiler did not build the variant. */
+extern const dc_variant *const dc_variant_sse2, *const dc_variant_avx2, *const dc_variant_avx512,
+    *const dc_variant_neon, *const dc_variant_wide;
+
+#endif

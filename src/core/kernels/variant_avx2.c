@@ -1,0 +1,17 @@
+/* AVX2 and FMA: 16 registers of 32 bytes. */
+#include "kernels/microkernel.h"
+
+#if defined(__AVX2__) && defined(__FMA__)
+#define VARIANT "avx2"
+#define LEVEL DC_CPU_AVX2
+#define VECTOR_BYTES 32
+#define TILE_PIXELS_1 12
+#define TILE_PIXELS_2 6
+#define TILE_PIXELS_3 4
+#define MAX_REGISTER_TILE 8
+#include "kernels/variant.inc"
+
+const dc_variant *const dc_variant_avx2 = &variant;
+#else
+const dc_variant *const dc_variant_avx2 = NULL;
+#endif

@@ -1,0 +1,17 @@
+/* x86-64 baseline: 16 registers of 16 bytes, no fused multiply-add. */
+#include "kernels/microkernel.h"
+
+#if defined(__SSE2__)
+#define VARIANT "sse2"
+#define LEVEL DC_CPU_ANY
+#define VECTOR_BYTES 16
+#define TILE_PIXELS_1 8
+#define TILE_PIXELS_2 6
+#define TILE_PIXELS_3 4
+#define MAX_REGISTER_TILE 8
+#include "kernels/variant.inc"
+
+const dc_variant *const dc_variant_sse2 = &variant;
+#else
+const dc_variant *const dc_variant_sse2 = NULL;
+#endif

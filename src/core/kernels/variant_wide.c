@@ -1,0 +1,17 @@
+/* For tests: 64-byte vectors lowered to what the baseline has. Slow; shapes are those of AVX-512. */
+#include "kernels/microkernel.h"
+
+#if 1
+#define VARIANT "wide"
+#define LEVEL DC_CPU_ANY
+#define VECTOR_BYTES 64
+#define TILE_PIXELS_1 12
+#define TILE_PIXELS_2 8
+#define TILE_PIXELS_3 8
+#define MAX_REGISTER_TILE 8
+#include "kernels/variant.inc"
+
+const dc_variant *const dc_variant_wide = &variant;
+#else
+const dc_variant *const dc_variant_wide = NULL;
+#endif

@@ -1,0 +1,174 @@
+#include "directconv.h"
+
+#include "dense/channel_lanes.h"
+#include "dispatch.h"
+#include "memory.h"
+
+#include <string.h>
+
+struct dc_plan {
+    dc_problem problem; /* axes reordered: see `order` */
+    int order[3];       /* axis i of the plan is axis order[i] of the caller */
+    const dc_kernels *kernels;
+    dc_schedule schedule;
+    double operations;
+    bool empty; /* no outputs */
+};
+
+struct dc_weights {
+    const dc_kernels *kernels;
+    dc_channel_weights packed;
+};
+
+/* ---- Weights ---- */
+
+dc_status dc_weights_create(const dc_problem *problem, const dc_tensor *weights, const void *bias,
+                            ptrdiff_t bias_stride, dc_weights **result)
+{
+    *result = NULL;
+    dc_weights *w = dc_allocate(sizeof *w);
+    if (!w)
+        return DC_NO_MEMORY;
+    w->kernels = dc_current_kernels(problem->element);
+    dc_status status =
+        dc_channel_lanes_pack(problem, w->kernels, weights, bias, bias_stride, &w->packed);
+    if (status != DC_OK) {
+        dc_release(w);
+        return status;
+    }
+    *result = w;
+    return DC_OK;
+}
+
+void dc_weights_destroy(dc_weights *w)
+{
+    if (!w)
+        return;
+    dc_release(w->packed.panels);
+    dc_release(w->packed.bias);
+    dc_release(w);
+}
+
+size_t dc_weights_bytes(const dc_weights *w) { return w->packed.bytes; }
+
+/* ---- Plans ---- */
+
+/* Axes along which nothing happens go first, so that the innermost one, which blocks are widest
+ * along, has work whichever axis the caller used. The order of the other axes, and with it the order
+ * of the sum, stays. */
+static void reorder_axes(dc_plan *plan)
+{
+    const dc_problem given = plan->problem;
+    int count = 0;
+    for (int idle = 1; idle >= 0; idle--)
+        for (int a = 0; a < 3; a++) {
+            const dc_axis *axis = &given.axis[a];
+            if ((axis->out == 1 && axis->kernel == 1) == idle) {
+                plan->problem.axis[count] = *axis;
+                plan->order[count++] = a;
+            }
+        }
+}
+
+static bool consistent(const dc_problem *p)
+{
+    if (p->groups < 1 || p->in_channels < 0 || p->out_channels < 0 ||
+        p->in_channels % p->groups || p->out_channels % p->groups || p->low > p->high)
+        return false;
+    for (int a = 0; a < 3; a++) {
+        const dc_axis *axis = &p->axis[a];
+        ptrdiff_t last;
+        if (axis->in < 0 || axis->out < 0 || axis->kernel < 1 || axis->stride < 1 ||
+            axis->dilation < 1 || axis->before < 0)
+            return false;
+        if (axis->in == 0 && axis->out > 0 && p->padding != DC_CONSTANT)
+            return false;
+        ptrdiff_t reach;
+        if (__builtin_mul_overflow(dc_max(axis->out - 1, 0), axis->stride, &last) ||
+            __builtin_mul_overflow(axis->kernel - 1, axis->dilation, &reach) ||
+            __builtin_add_overflow(last, reach, &last))
+            return false;
+    }
+    return true;
+}
+
+dc_status dc_plan_create(const dc_problem *problem, dc_plan **result, const char **reason)
+{
+    *result = NULL;
+    *reason = NULL;
+    if (!consistent(problem))
+        return DC_INVALID;
+    dc_plan *plan = dc_allocate(sizeof *plan);
+    if (!plan)
+        return DC_NO_MEMORY;
+    plan->problem = *problem;
+    plan->empty = problem->out_channels == 0;
+    for (int a = 0; a < 3; a++)
+        if (problem->axis[a].out == 0) {
+            plan->empty = true;
+            plan->problem.axis[a].out = 1; /* so that a schedule exists */
+        }
+    reorder_axes(plan);
+    plan->kernels = dc_current_kernels(problem->element);
+    dc_status status = dc_select(&plan->problem, plan->kernels, &plan->schedule, reason);
+    if (status != DC_OK) {
+        dc_release(plan);
+        return status;
+    }
+    plan->operations = 2.0 * (double)plan->schedule.taps * (double)plan->schedule.group_in *
+                       (double)problem->out_channels;
+    for (int a = 0; a < 3; a++)
+        plan->operations *= (double)problem->axis[a].out;
+    *result = plan;
+    return DC_OK;
+}
+
+void dc_plan_destroy(dc_plan *plan) { dc_release(plan); }
+
+static dc_tensor reordered(const dc_plan *plan, const dc_tensor *t)
+{
+    dc_tensor r = *t;
+    for (int a = 0; a < 3; a++)
+        r.stride[a + 2] = t->stride[plan->order[a] + 2];
+    return r;
+}
+
+dc_status dc_plan_execute(const dc_plan *plan, const dc_weights *weights, const dc_tensor *input,
+                          const dc_tensor *residual, const dc_tensor *output, ptrdiff_t batch,
+                          int threads)
+{
+    const dc_problem *p = &plan->problem;
+    const dc_schedule *s = &plan->schedule;
+    const dc_channel_weights *packed = &weights->packed;
+    if (weights->kernels != plan->kernels || packed->groups != p->groups ||
+        packed->group_in != s->group_in || packed->group_out != s->group_out ||
+        packed->taps != s->taps || threads < 1)
+        return DC_INVALID;
+    if (batch == 0 || plan->empty)
+        return DC_OK;
+    const dc_tensor x = reordered(plan, input), y = reordered(plan, output);
+    const dc_tensor r = residual ? reordered(plan, residual) : y;
+    threads = dc_useful_threads(plan->operations * (double)batch, threads);
+    return dc_channel_lanes_execute(p, s, plan->kernels, packed, &x, residual ? &r : NULL, &y, batch,
+                                    threads);
+}
+
+const char *dc_plan_algorithm(const dc_plan *plan)
+{
+    (void)plan;
+    return "direct";
+}
+
+const char *dc_plan_family(const dc_plan *plan)
+{
+    (void)plan;
+    return "channel lanes";
+}
+
+size_t dc_plan_workspace(const dc_plan *plan, int threads)
+{
+    return dc_channel_lanes_shared_bytes(&plan->schedule) +
+           (size_t)threads * dc_channel_lanes_thread_bytes(&plan->problem, &plan->schedule);
+}
+
+double dc_plan_operations(const dc_plan *plan) { return plan->operations; }

@@ -1,0 +1,39 @@
+/* From the geometry of a problem to the algorithm and the schedule that serve it. Pure arithmetic on
+ * shapes: never the batch size, the number of threads or a clock, so that one layer always gives the
+ * same bits. All constants that were fitted by measurement live in select.c. */
+#ifndef DC_SELECT_H
+#define DC_SELECT_H
+
+#include "geometry.h"
+#include "kernels/microkernel.h"
+
+/* How one image and group is cut. A block is a box of outputs whose inputs are staged (copied, padded
+ * and brought into the order of the sum) in the scratch memory of one thread. */
+typedef struct dc_schedule {
+    ptrdiff_t group_in, group_out; /* channels per group */
+    ptrdiff_t taps;                /* kernel positions */
+    ptrdiff_t block[3];            /* outputs per block, by axis */
+    dc_span span[3];               /* staged positions of a block */
+    ptrdiff_t pitch[3];            /* elements between staged planes, rows, positions */
+    ptrdiff_t chunk, chunks;       /* input channels staged at once */
+    ptrdiff_t k_block, k_blocks;   /* products summed before the next tile: of a whole sum, or of
+                                      taps when there are several chunks */
+    ptrdiff_t vectors;             /* vectors of output channels per group */
+    ptrdiff_t panels;              /* ... in panels of 1 to 3 vectors */
+    ptrdiff_t panel_group;         /* panels whose sums are kept at once when there are chunks */
+    ptrdiff_t sum_pixels;          /* pixels whose sums a thread keeps, per panel */
+    size_t stage_elements, sum_elements;
+} dc_schedule;
+
+/* The panel `index` of a group: its first vector and how many it has. */
+void dc_panel(ptrdiff_t vectors, ptrdiff_t index, ptrdiff_t *first, int *width);
+ptrdiff_t dc_panel_count(ptrdiff_t vectors);
+
+/* Fails with DC_TOO_LARGE, or with DC_UNSUPPORTED and a reason. */
+dc_status dc_select(const dc_problem *problem, const dc_kernels *kernels, dc_schedule *schedule,
+                    const char **reason);
+
+/* How many threads are worth starting for so many operations. */
+int dc_useful_threads(double operations, int threads);
+
+#endif

@@ -1,0 +1,79 @@
+/* Vector operations on GNU vector extensions, for the element type T of ELEMENT_BYTES in vectors of
+ * LANES elements. Included once for float and once for double, so it has no include guard and
+ * names everything through NAME(). Nothing here knows about convolution. */
+#undef V
+#define V NAME(vector)
+typedef T V __attribute__((vector_size(LANES * ELEMENT_BYTES)));
+typedef T NAME(unaligned)
+    __attribute__((vector_size(LANES * ELEMENT_BYTES), aligned(ELEMENT_BYTES), may_alias));
+
+#undef MASK
+#define MASK NAME(mask)
+#if ELEMENT_BYTES == 4
+typedef int32_t MASK __attribute__((vector_size(LANES * ELEMENT_BYTES)));
+#else
+typedef int64_t MASK __attribute__((vector_size(LANES * ELEMENT_BYTES)));
+#endif
+
+#undef vload
+#define vload NAME(load)
+DC_INLINE V vload(const T *p) { return (V)(*(const NAME(unaligned) *)p); }
+
+#undef vstore
+#define vstore NAME(store)
+DC_INLINE void vstore(T *p, V v) { *(NAME(unaligned) *)p = (NAME(unaligned))v; }
+
+/* x - 0 is x for every x, so the compiler drops the subtraction; x + 0 is not (-0 + 0 = 0). */
+#undef vbroadcast
+#define vbroadcast NAME(broadcast)
+DC_INLINE V vbroadcast(T x) { return x - (V){}; }
+
+/* A NaN in x passes through: the comparisons are false for it. */
+#undef vclamp
+#define vclamp NAME(clamp)
+DC_INLINE V vclamp(V x, V low, V high)
+{
+    MASK below = x < low;
+    x = (V)(((MASK)low & below) | ((MASK)x & ~below));
+    MASK above = x > high;
+    return (V)(((MASK)high & above) | ((MASK)x & ~above));
+}
+
+/* Keeps a value in a register: without it the compiler may read it again from memory at every use. */
+#undef vpin
+#if defined(__AVX512F__) && LANES * ELEMENT_BYTES <= 64
+#define vpin(v) __asm__("" : "+v"(v))
+#elif defined(__AVX2__) && LANES * ELEMENT_BYTES <= 32
+#define vpin(v) __asm__("" : "+x"(v))
+#elif defined(__SSE2__) && LANES * ELEMENT_BYTES <= 16
+#define vpin(v) __asm__("" : "+x"(v))
+#elif defined(__aarch64__) && LANES * ELEMENT_BYTES <= 16
+#define vpin(v) __asm__("" : "+w"(v))
+#else
+#define vpin(v) ((void)0)
+#endif
+
+/* vshuffle(a, b, INDEX): lane j of the result is lane INDEX(j) of a followed by b. */
+#undef EACH_LANE
+#if LANES == 2
+#define EACH_LANE(f) f(0), f(1)
+#elif LANES == 4
+#define EACH_LANE(f) f(0), f(1), f(2), f(3)
+#elif LANES == 8
+#define EACH_LANE(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)
+#elif LANES == 16
+#define EACH_LANE(f)                                                                          \
+    f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13),   \
+        f(14), f(15)
+#else
+#error "LANES must be 2, 4, 8 or 16"
+#endif
+#undef vshuffle
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define vshuffle(a, b, index) __builtin_shufflevector(a, b, EACH_LANE(index))
+#endif
+#endif
+#ifndef vshuffle
+#define vshuffle(a, b, index) __builtin_shuffle(a, b, (MASK){EACH_LANE(index)})
+#endif

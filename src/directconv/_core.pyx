@@ -1,0 +1,276 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
+"""The binding: passes shapes, pointers and strides to the C core, and turns its status into an
+exception. It decides nothing; arguments have been checked by the callers (see _spec.py)."""
+
+from cpython.buffer cimport (
+    PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer,
+)
+
+
+cdef extern from "directconv.h" nogil:
+    ctypedef enum dc_status:
+        DC_OK
+        DC_NO_MEMORY
+        DC_TOO_LARGE
+        DC_UNSUPPORTED
+        DC_INVALID
+    ctypedef enum dc_element:
+        pass
+    ctypedef enum dc_layout:
+        DC_CHANNELS_LAST
+    ctypedef enum dc_algorithm:
+        pass
+    ctypedef enum dc_padding:
+        pass
+    ctypedef struct dc_axis:
+        # named through C names, since `in` is a word of Python
+        Py_ssize_t size "in"
+        Py_ssize_t out, kernel, stride, dilation, before
+    ctypedef struct dc_problem:
+        dc_element element
+        dc_layout layout
+        dc_algorithm algorithm
+        dc_padding padding
+        Py_ssize_t groups, in_channels, out_channels
+        dc_axis axis[3]
+        double padding_value, low, high
+    ctypedef struct dc_tensor:
+        void *data
+        Py_ssize_t stride[5]
+    ctypedef struct dc_weights:
+        pass
+    ctypedef struct dc_plan:
+        pass
+    size_t dc_element_bytes(dc_element)
+    dc_status dc_weights_create(const dc_problem *, const dc_tensor *, const void *, Py_ssize_t,
+                                dc_weights **)
+    void dc_weights_destroy(dc_weights *)
+    size_t dc_weights_bytes(const dc_weights *)
+    dc_status dc_plan_create(const dc_problem *, dc_plan **, const char **)
+    void dc_plan_destroy(dc_plan *)
+    dc_status dc_plan_execute(const dc_plan *, const dc_weights *, const dc_tensor *,
+                              const dc_tensor *, const dc_tensor *, Py_ssize_t, int)
+    const char *dc_plan_algorithm(const dc_plan *)
+    const char *dc_plan_family(const dc_plan *)
+    size_t dc_plan_workspace(const dc_plan *, int)
+    double dc_plan_operations(const dc_plan *)
+    const char *dc_isa_name(int)
+    const char *dc_isa_current()
+    bint dc_isa_use(const char *)
+    double dc_fma_operations(dc_element, Py_ssize_t)
+    bint dc_has_openmp()
+    int dc_openmp_threads()
+
+cdef extern from *:
+    """
+    #if defined(__clang__)
+    #define DC_COMPILER "clang " __clang_version__
+    #elif defined(__GNUC__)
+    #define DC_COMPILER "gcc " __VERSION__
+    #else
+    #define DC_COMPILER "unknown"
+    #endif
+    """
+    const char *DC_COMPILER
+
+# Below this many operations giving up the GIL costs more than it lets others gain.
+cdef double SMALL_CALL = 2e5
+
+
+cdef int check(dc_status status, const char *reason) except -1:
+    if status == DC_OK:
+        return 0
+    if status == DC_NO_MEMORY:
+        raise MemoryError("not enough memory for the packed weights or the workspace")
+    if status == DC_TOO_LARGE:
+        raise OverflowError("the sizes of this convolution do not fit in the address space")
+    if status == DC_UNSUPPORTED:
+        raise ValueError(reason.decode())
+    raise RuntimeError("inconsistent arguments reached the core; please report this")
+
+
+cdef int read_problem(object spec, object geometry, int element, tuple codes,
+                      dc_problem *p) except -1:
+    """Fills `p` from a ConvSpec and a Geometry (None when only weights are packed)."""
+    cdef int dims = spec.dims, a, i
+    p.element = <dc_element>element
+    p.layout, p.algorithm, p.padding = codes
+    p.groups = spec.groups
+    p.in_channels = spec.in_channels
+    p.out_channels = spec.out_channels
+    p.padding_value = spec.padding_value
+    p.low, p.high = spec.activation or (float("-inf"), float("inf"))
+    for a in range(3):
+        p.axis[a] = dc_axis(1, 1, 1, 1, 1, 0)
+    for i in range(dims):
+        a = 3 - dims + i
+        p.axis[a].kernel = spec.kernel[i]
+        p.axis[a].stride = spec.stride[i]
+        p.axis[a].dilation = spec.dilation[i]
+        if geometry is not None:
+            p.axis[a].size = geometry.spatial[i]
+            p.axis[a].out = geometry.output_spatial[i]
+            p.axis[a].before = geometry.pads[i][0]
+    return 0
+
+
+cdef int read_tensor(Py_buffer *b, int dims, bint channels_last, dc_tensor *t) except -1:
+    """Strides of an image of `dims` axes, batched or not, in the order N, C, D, H, W."""
+    cdef int batched = b.ndim == dims + 2
+    cdef int channel = b.ndim - 1 if channels_last else batched
+    cdef int space = batched if channels_last else batched + 1
+    cdef int i
+    t.data = b.buf
+    for i in range(5):
+        t.stride[i] = 0
+    if batched:
+        t.stride[0] = b.strides[0] // b.itemsize
+    t.stride[1] = b.strides[channel] // b.itemsize
+    for i in range(dims):
+        t.stride[5 - dims + i] = b.strides[space + i] // b.itemsize
+    return 0
+
+
+cdef class Weights:
+    """Packed weights and bias; immutable."""
+    cdef dc_weights *weights
+
+    def __cinit__(self, spec, int element, tuple codes, weight, bias):
+        cdef dc_problem problem
+        cdef dc_tensor tensor
+        cdef Py_buffer w, b
+        cdef const void *bias_data = NULL
+        cdef Py_ssize_t bias_stride = 0
+        read_problem(spec, None, element, codes, &problem)
+        PyObject_GetBuffer(weight, &w, PyBUF_STRIDED_RO)
+        try:
+            read_tensor(&w, spec.dims, False, &tensor)
+            if bias is None:
+                check(dc_weights_create(&problem, &tensor, NULL, 0, &self.weights), NULL)
+                return
+            PyObject_GetBuffer(bias, &b, PyBUF_STRIDED_RO)
+            try:
+                bias_data = b.buf
+                bias_stride = b.strides[0] // b.itemsize
+                check(dc_weights_create(&problem, &tensor, bias_data, bias_stride, &self.weights),
+                      NULL)
+            finally:
+                PyBuffer_Release(&b)
+        finally:
+            PyBuffer_Release(&w)
+
+    def __dealloc__(self):
+        dc_weights_destroy(self.weights)
+
+    @property
+    def nbytes(self):
+        return dc_weights_bytes(self.weights)
+
+
+cdef class Plan:
+    """A convolution of one shape: algorithm, schedule, workspace; immutable."""
+    cdef dc_plan *plan
+    cdef int dims
+    cdef bint channels_last
+    cdef double image_operations
+
+    def __cinit__(self, spec, geometry, int element, tuple codes):
+        cdef dc_problem problem
+        cdef const char *reason = NULL
+        read_problem(spec, geometry, element, codes, &problem)
+        self.dims = spec.dims
+        self.channels_last = problem.layout == DC_CHANNELS_LAST
+        check(dc_plan_create(&problem, &self.plan, &reason), reason)
+        self.image_operations = dc_plan_operations(self.plan)
+
+    def __dealloc__(self):
+        dc_plan_destroy(self.plan)
+
+    def execute(self, Weights weights not None, input, residual, out, int threads):
+        """Writes the convolution of `input` to `out`. All arrays have the plan's element type and
+        the shapes of its geometry."""
+        cdef Py_buffer x, y, r
+        cdef dc_tensor input_tensor, out_tensor, residual_tensor
+        cdef dc_tensor *add = NULL
+        cdef Py_ssize_t batch
+        cdef dc_status status
+        PyObject_GetBuffer(input, &x, PyBUF_STRIDED_RO)
+        try:
+            PyObject_GetBuffer(out, &y, PyBUF_STRIDED)
+            try:
+                if residual is not None:
+                    PyObject_GetBuffer(residual, &r, PyBUF_STRIDED_RO)
+                    read_tensor(&r, self.dims, self.channels_last, &residual_tensor)
+                    add = &residual_tensor
+                try:
+                    batch = x.shape[0] if x.ndim == self.dims + 2 else 1
+                    read_tensor(&x, self.dims, self.channels_last, &input_tensor)
+                    read_tensor(&y, self.dims, self.channels_last, &out_tensor)
+                    if self.image_operations * batch < SMALL_CALL:
+                        status = dc_plan_execute(self.plan, weights.weights, &input_tensor, add,
+                                                 &out_tensor, batch, threads)
+                    else:
+                        with nogil:
+                            status = dc_plan_execute(self.plan, weights.weights, &input_tensor,
+                                                     add, &out_tensor, batch, threads)
+                finally:
+                    if add != NULL:
+                        PyBuffer_Release(&r)
+            finally:
+                PyBuffer_Release(&y)
+        finally:
+            PyBuffer_Release(&x)
+        check(status, NULL)
+
+    @property
+    def algorithm(self):
+        return dc_plan_algorithm(self.plan).decode()
+
+    @property
+    def family(self):
+        return dc_plan_family(self.plan).decode()
+
+    @property
+    def operations(self):
+        return self.image_operations
+
+    def workspace_bytes(self, int threads):
+        return dc_plan_workspace(self.plan, threads)
+
+
+def isas():
+    """Names of the instruction sets built in and present here, best first."""
+    cdef int i = 0
+    names = []
+    while dc_isa_name(i) != NULL:
+        names.append(dc_isa_name(i).decode())
+        i += 1
+    return names
+
+
+def isa():
+    return dc_isa_current().decode()
+
+
+def use_isa(name):
+    """Chooses a variant; False if it is unknown or absent. Plans and weights keep theirs."""
+    return dc_isa_use(name.encode())
+
+
+def fma_operations(int element, Py_ssize_t repeats):
+    cdef double operations
+    with nogil:
+        operations = dc_fma_operations(<dc_element>element, repeats)
+    return operations
+
+
+def has_openmp():
+    return dc_has_openmp()
+
+
+def openmp_threads():
+    return dc_openmp_threads()
+
+
+def compiler():
+    return DC_COMPILER.decode()

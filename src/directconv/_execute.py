@@ -1,0 +1,88 @@
+"""From checked arguments to a call of the core: what functions and layers share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from directconv import _core, _runtime
+from directconv._spec import Array, ConvSpec, Geometry, compute_dtype
+
+_LAYOUT = {"channels_first": 0, "channels_last": 1}
+_ALGORITHM = {"auto": 0, "direct": 1, "winograd": 2, "fft": 3, "separable": 4}
+_PADDING = {"constant": 0, "reflect": 1, "symmetric": 2, "replicate": 3, "circular": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A convolution of one input shape and dtype, ready to run: all but weights and data."""
+
+    geometry: Geometry
+    plan: _core.Plan
+    dtype: np.dtype  # of the result
+    compute: np.dtype  # float32 or float64
+
+
+def codes(spec: ConvSpec) -> tuple[int, int, int]:
+    return _LAYOUT[spec.layout], _ALGORITHM[spec.algorithm], _PADDING[spec.padding_mode]
+
+
+@lru_cache(maxsize=128)
+def _plan(spec: ConvSpec, geometry: Geometry, element: int, isa: str) -> _core.Plan:
+    return _core.Plan(spec, geometry, element, codes(spec))
+
+
+def prepare(spec: ConvSpec, input_shape: tuple[int, ...], dtype: np.dtype) -> Prepared:
+    """Settle sizes and make the plan. ValueError if a named algorithm cannot serve the shape."""
+    geometry = spec.geometry(input_shape)
+    compute = compute_dtype(dtype)
+    element = _runtime.ELEMENTS[compute.name]
+    plan = _plan(spec, geometry, element, _runtime.current_isa)
+    return Prepared(geometry, plan, dtype, compute)
+
+
+def pack(spec: ConvSpec, weight: Array, bias: Array | None, compute: np.dtype) -> _core.Weights:
+    """Bring weights and bias (any dtype) into the order in which the kernels read them."""
+    return _core.Weights(
+        spec,
+        _runtime.ELEMENTS[compute.name],
+        codes(spec),
+        as_computed(weight, compute),
+        None if bias is None else as_computed(bias, compute),
+    )
+
+
+def as_computed(array: Array, compute: np.dtype) -> Array:
+    """Return the array itself, whatever its strides, or a copy the core can read."""
+    if array.dtype is not compute:
+        array = array.astype(compute, copy=False)
+    return array if array.flags.aligned else array.copy()
+
+
+def run(
+    prepared: Prepared,
+    weights: _core.Weights,
+    x: Array,
+    residual: Array | None,
+    out: Array | None,
+    threads: int | None,
+) -> Array:
+    """Convolve; all arguments have been checked."""
+    compute = prepared.compute
+    if out is None:
+        out = np.empty(prepared.geometry.output_shape, prepared.dtype)
+    direct = out.dtype == compute and out.flags.aligned
+    target = out if direct else np.empty(out.shape, compute)
+    prepared.plan.execute(
+        weights,
+        as_computed(x, compute),
+        None if residual is None else as_computed(residual, compute),
+        target,
+        _runtime.get_num_threads() if threads is None else threads,
+    )
+    if not direct:
+        with np.errstate(all="ignore"):  # beyond float16's range: infinity, as in float32
+            out[...] = target
+    return out

@@ -1,0 +1,269 @@
+"""The layers Conv1d, Conv2d and Conv3d: weights are packed once."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from directconv import _core, _execute, _runtime
+from directconv._spec import (
+    Activation,
+    Array,
+    ConvSpec,
+    Padding,
+    PerAxis,
+    as_array,
+    check_out,
+    check_residual,
+    check_threads,
+    compute_dtype,
+    result_dtype,
+)
+
+__all__ = ["Conv1d", "Conv2d", "Conv3d"]
+
+
+class _Conv:
+    """A convolution whose weights are packed once; immutable, picklable, safe to share."""
+
+    __slots__ = ("_arguments", "_bias", "_last", "_packed", "_spec", "_weight", "_weight_dtypes")
+    _dims: ClassVar[int]
+
+    _spec: ConvSpec
+    _weight: Array
+    _bias: Array | None
+    _arguments: dict[str, Any]
+    _packed: dict[np.dtype[Any], _core.Weights]  # by computing dtype: two at most
+    # The last input's shape and dtype with what they led to. One entry, replaced as a whole, so
+    # threads may race for it.
+    _last: tuple[tuple[int, ...], np.dtype[Any], _execute.Prepared, _core.Weights] | None
+
+    def __init__(
+        self,
+        weight: npt.ArrayLike,
+        bias: npt.ArrayLike | None = None,
+        stride: PerAxis = 1,
+        padding: Padding = 0,
+        dilation: PerAxis = 1,
+        groups: int = 1,
+        *,
+        padding_mode: str = "zeros",
+        padding_value: float = 0.0,
+        layout: str = "channels_first",
+        activation: Activation = None,
+        algorithm: str = "auto",
+    ) -> None:
+        w = _kept(as_array("weight", weight))
+        b = None if bias is None else _kept(as_array("bias", bias))
+        spec = ConvSpec.create(
+            self._dims,
+            w.shape,
+            None if b is None else b.shape,
+            stride,
+            padding,
+            dilation,
+            groups,
+            padding_mode=padding_mode,
+            padding_value=padding_value,
+            layout=layout,
+            activation=activation,
+            algorithm=algorithm,
+        )
+        put = object.__setattr__
+        put(self, "_spec", spec)
+        put(self, "_weight", w)
+        put(self, "_bias", b)
+        put(self, "_packed", {})
+        put(self, "_last", None)
+        put(
+            self,
+            "_arguments",
+            {
+                "stride": spec.stride,
+                "padding": spec.padding,
+                "dilation": spec.dilation,
+                "groups": spec.groups,
+                "padding_mode": spec.padding_mode,
+                "padding_value": spec.padding_value,
+                "layout": spec.layout,
+                "activation": spec.activation,
+                "algorithm": spec.algorithm,
+            },
+        )
+        if any(a is not None and a.dtype.kind not in "biu" for a in (w, b)):
+            self._weights(compute_dtype(result_dtype(("weight", w), ("bias", b))))
+
+    @property
+    def weight(self) -> Array:
+        """The weights the layer was made of, read-only."""
+        return self._weight
+
+    @property
+    def bias(self) -> Array | None:
+        """The bias the layer was made of, read-only."""
+        return self._bias
+
+    def __call__(
+        self,
+        input: npt.ArrayLike,
+        *,
+        residual: npt.ArrayLike | None = None,
+        out: Array | None = None,
+        threads: int | None = None,
+    ) -> Array:
+        last = self._last
+        if (
+            last is not None
+            and residual is None
+            and out is None
+            and threads is None
+            and type(input) is np.ndarray
+            and input.shape == last[0]
+            and input.dtype is last[1]
+        ):
+            return _execute.run(last[2], last[3], input, None, None, None)
+
+        x = as_array("input", input)
+        r = None if residual is None else as_array("residual", residual)
+        inputs = (("input", x), ("weight", self._weight), ("bias", self._bias), ("residual", r))
+        prepared = _execute.prepare(self._spec, x.shape, result_dtype(*inputs))
+        if r is not None:
+            check_residual(r, prepared.geometry.output_shape)
+        if out is not None:
+            check_out(out, prepared.geometry.output_shape, prepared.dtype, inputs)
+        threads = check_threads(threads)
+        weights = self._weights(prepared.compute)
+        if r is None:
+            object.__setattr__(self, "_last", (x.shape, x.dtype, prepared, weights))
+        return _execute.run(prepared, weights, x, r, out, threads)
+
+    def algorithm_for(self, input_shape: tuple[int, ...]) -> str:
+        """Return the name of the algorithm that serves an input of this shape.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            As `input` of a call, batched or not.
+
+        Returns
+        -------
+        str
+            "direct".
+        """
+        return self._prepared(input_shape).plan.algorithm
+
+    def workspace_bytes(self, input_shape: tuple[int, ...], threads: int | None = None) -> int:
+        """Return the memory a call needs at most beside input, result and packed weights.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            As `input` of a call, batched or not.
+        threads : int, optional
+            `get_num_threads()` if not given.
+
+        Returns
+        -------
+        int
+            Bytes, for inputs of the weights' dtype.
+        """
+        count = check_threads(threads)
+        if count is None:
+            count = _runtime.get_num_threads()
+        return self._prepared(input_shape).plan.workspace_bytes(count)
+
+    def _prepared(self, input_shape: tuple[int, ...]) -> _execute.Prepared:
+        dtypes = {a.dtype for a in (self._weight, self._bias) if a is not None}
+        dtype = np.result_type(*dtypes)
+        floating = dtype if dtype.kind not in "biu" else np.dtype(np.float64)
+        return _execute.prepare(self._spec, tuple(input_shape), floating)
+
+    def _weights(self, compute: np.dtype[Any]) -> _core.Weights:
+        packed = self._packed.get(compute)
+        if packed is None:
+            packed = _execute.pack(self._spec, self._weight, self._bias, compute)
+            self._packed[compute] = packed
+        return packed
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self._spec.kernel))
+        channels = f"{self._spec.in_channels}-{self._spec.out_channels}"
+        return f"<directconv.{type(self).__name__} {shape} {channels} {self._weight.dtype}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self._weight, self._bias, self._arguments)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a layer is immutable; make a new {type(self).__name__} instead")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("a layer is immutable")
+
+
+def _kept(array: Array) -> Array:
+    """Copy, so that nobody else can change what the layer holds."""
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy
+
+
+def _restore(
+    kind: type[_Conv], weight: Array, bias: Array | None, arguments: dict[str, Any]
+) -> _Conv:
+    return kind(weight, bias, **arguments)
+
+
+_DOC = """A {what} layer: `directconv.conv{n}d` with the weights packed once.
+
+Immutable, picklable, and safe to call from many threads at once. Takes the same arguments as
+`directconv.conv{n}d`; calls take `input`, `residual`, `out` and `threads`.
+
+Parameters
+----------
+weight : array_like, shape (OC, C / groups, {kernel})
+bias : array_like, shape (OC,), optional
+stride, padding, dilation, groups, padding_mode, padding_value, layout, activation, algorithm
+    As in `directconv.conv2d`.
+
+Raises
+------
+ValueError, TypeError
+    As in `directconv.conv2d`, at construction where the input does not matter.
+
+Notes
+-----
+Keeps a copy of the weights as given beside the packed ones. Inputs of a wider dtype than the
+weights' pack them a second time, once.
+
+Examples
+--------
+>>> import numpy as np
+>>> layer = Conv{n}d(np.ones((4, 3, {threes}), np.float32), padding="same", activation="relu")
+>>> layer(np.ones((2, 3, {eights}), np.float32)).shape
+(2, 4, {eights})
+"""
+
+
+def _document(n: int, what: str, kernel: str) -> str:
+    threes, eights = ", ".join(["3"] * n), ", ".join(["8"] * n)
+    return _DOC.format(n=n, what=what, kernel=kernel, threes=threes, eights=eights)
+
+
+class Conv1d(_Conv):
+    __slots__ = ()
+    _dims = 1
+    __doc__ = _document(1, "signal", "KL")
+
+
+class Conv2d(_Conv):
+    __slots__ = ()
+    _dims = 2
+    __doc__ = _document(2, "image", "KH, KW")
+
+
+class Conv3d(_Conv):
+    __slots__ = ()
+    _dims = 3
+    __doc__ = _document(3, "volume", "KD, KH, KW")

@@ -1,0 +1,236 @@
+"""Threads, instruction sets and facts about the build."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+
+from directconv import _core
+from directconv._spec import check_threads
+
+__all__ = [
+    "available_isas",
+    "config",
+    "fma_peak",
+    "get_num_threads",
+    "set_num_threads",
+    "show_config",
+    "use_isa",
+]
+
+ELEMENTS = {"float32": 0, "float64": 1}
+
+# The number asked for, and what OpenMP allowed at that moment: a lower value since then is a limit
+# that somebody set on purpose (threadpoolctl), and holds for us as well.
+_asked: tuple[int, int] | None = None
+
+current_isa = ""
+
+
+def get_num_threads() -> int:
+    """Return how many threads a call uses unless it says otherwise.
+
+    This is the number given to `set_num_threads` or in ``DIRECTCONV_NUM_THREADS``, else
+    ``OMP_NUM_THREADS``, else the processors that this process may use (affinity and control
+    group). A lower limit set on OpenMP at run time, as threadpoolctl does, is obeyed.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Examples
+    --------
+    >>> get_num_threads() >= 1
+    True
+    """
+    allowed = _core.openmp_threads()
+    if _asked is None:
+        return min(allowed, _DEFAULT_LIMIT)
+    asked, allowed_then = _asked
+    return min(asked, allowed) if allowed < allowed_then else asked
+
+
+def set_num_threads(n: int) -> None:
+    """Set how many threads calls use from now on, in the whole process.
+
+    Parameters
+    ----------
+    n : int
+        At least 1. Without OpenMP every call uses one thread whatever is set here.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` is not an integer, or below 1.
+
+    Examples
+    --------
+    >>> before = get_num_threads()
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(before)
+    """
+    global _asked
+    threads = check_threads(n)
+    if threads is None:
+        raise TypeError("n must be an integer, but None came")
+    _asked = (threads if _core.has_openmp() else 1, _core.openmp_threads())
+
+
+def available_isas() -> list[str]:
+    """Return the instruction sets that this build has and this processor can run, best first.
+
+    The first one is used unless ``DIRECTCONV_ISA`` names another when the package is imported.
+
+    Returns
+    -------
+    list of str
+        Among "avx512", "avx2", "sse2", "neon", and "wide", which is slow and meant for tests.
+
+    Examples
+    --------
+    >>> "wide" in available_isas()
+    True
+    """
+    return _core.isas()
+
+
+def use_isa(name: str) -> None:
+    """Choose the variant that plans made from now on use; for tests and benchmarks.
+
+    Layers keep the variant they were made with.
+    """
+    global current_isa
+    if not _core.use_isa(name):
+        raise ValueError(
+            f"instruction set {name!r} is unknown or absent; present: {', '.join(_core.isas())}"
+        )
+    current_isa = name
+
+
+def config() -> dict[str, object]:
+    """Return the facts that `show_config` prints, as a dictionary."""
+    return {
+        "version": version("directconv"),
+        "isa": _core.isa(),
+        "isas": _core.isas(),
+        "openmp": _core.has_openmp(),
+        "threads": get_num_threads(),
+        "compiler": _core.compiler(),
+    }
+
+
+def show_config() -> None:
+    """Print version, instruction sets, OpenMP, threads and compiler.
+
+    Examples
+    --------
+    >>> show_config()  # doctest: +ELLIPSIS
+    directconv ...
+    """
+    facts = config()
+    print(f"directconv {facts['version']}")
+    print(f"instruction set: {facts['isa']} (present: {', '.join(_core.isas())})")
+    print(f"OpenMP: {'yes' if facts['openmp'] else 'no'}, threads: {facts['threads']}")
+    print(f"compiler: {facts['compiler']}")
+
+
+def fma_peak(dtype: str = "float32", threads: int = 1, seconds: float = 0.05) -> float:
+    """Measure the processor's multiply-add limit with the instruction set in use.
+
+    Parameters
+    ----------
+    dtype : str
+        "float32" or "float64".
+    threads : int
+        Threads that compute at once.
+    seconds : float
+        About how long to measure.
+
+    Returns
+    -------
+    float
+        Operations per second of all threads together; a multiply-add counts as two.
+    """
+    element = ELEMENTS[dtype]
+
+    def best_rate(until: float) -> float:
+        repeats, best = 20_000, 0.0
+        while time.perf_counter() < until:
+            start = time.perf_counter()
+            operations = _core.fma_operations(element, repeats)
+            best = max(best, operations / (time.perf_counter() - start))
+        return best
+
+    until = time.perf_counter() + seconds
+    if threads == 1:
+        return best_rate(until)
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(best_rate, [until] * threads))
+
+
+def _control_group_limit() -> int | None:
+    """Whole processors' worth of time that the control group allows, or None for no limit."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    root = Path("/sys/fs/cgroup")
+    limits = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            folder = root / path.lstrip("/")
+            for place in (folder, *folder.parents):
+                if not place.is_relative_to(root):
+                    break
+                limits.append(_read_quota(place / "cpu.max"))
+        elif "cpu" in controllers.split(","):
+            folder = root / "cpu" / path.lstrip("/")
+            limits.append(_read_quota(folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us"))
+    known = [limit for limit in limits if limit is not None]
+    return min(known, default=None)
+
+
+def _read_quota(*files: Path) -> int | None:
+    try:
+        quota, period = " ".join(file.read_text() for file in files).split()
+    except (OSError, ValueError):  # no such controller here
+        return None
+    if quota in ("max", "-1"):
+        return None
+    return max(1, -(-int(quota) // int(period)))
+
+
+def _environment_threads() -> int | None:
+    text = os.environ.get("DIRECTCONV_NUM_THREADS", "")
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ImportError(f"DIRECTCONV_NUM_THREADS must be a positive integer, but is {text!r}")
+    return int(text)
+
+
+def _environment_isa() -> None:
+    global current_isa
+    name = os.environ.get("DIRECTCONV_ISA", "")
+    current_isa = _core.isa()
+    if not name:
+        return
+    try:
+        use_isa(name)
+    except ValueError as error:
+        raise ImportError(f"DIRECTCONV_ISA: {error}") from None
+
+
+_limit = None if os.environ.get("OMP_NUM_THREADS") else _control_group_limit()
+_DEFAULT_LIMIT = _limit if _limit is not None else 2**31 - 1
+_environment_isa()
+_wanted = _environment_threads()
+if _wanted is not None:
+    set_num_threads(_wanted)
