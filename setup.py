@@ -28,7 +28,7 @@ NO_SPLIT_FMA = ["--param", "avoid-fma-max-bits=0"]
 VARIANT_FLAGS = {
     "variant_avx2.c": ["-mavx2", "-mfma"],
     "variant_avx512.c": ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw", "-mfma"],
-    "variant_wide.c": ["-Wno-psabi"],
+    "variant_wide.c": ["-O1", "-Wno-psabi"],
 }
 OPENMP_FLAGS = [["-fopenmp"], ["-Xpreprocessor", "-fopenmp", "-lomp"]]
 
