@@ -17,6 +17,7 @@ HEADERS = sorted(str(p) for end in ("*.h", "*.inc") for p in CORE.rglob(end))
 # it changes the floating-point state of the whole process.
 COMMON = [
     "-O3",
+    "-g0",
     "-std=gnu11",
     "-ffp-contract=fast",
     "-fno-math-errno",

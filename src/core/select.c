@@ -5,7 +5,7 @@ enum {
     STAGE_BYTES = 192 * 1024, /* scratch of one block: with a block of weights it fills the L2 */
     SUM_BYTES = 96 * 1024,    /* unfinished sums of one block */
     WEIGHT_BYTES = 80 * 1024, /* weights of one panel that are reused by all tiles of a block */
-    SUM_PIXELS = 48,          /* pixels of finished sums: a store from L1 */
+    SUM_PIXELS = 48,          /* pixels summed and then stored from L1: whole tiles and vectors */
     NARROW = 24,              /* a block is not cut narrower than this many outputs ... */
     MIN_CHUNK = 8,            /* ... unless fewer channels than this would fit */
     ROW_OVERHEAD = 24,        /* starting a staged row costs about this many positions */
@@ -14,6 +14,7 @@ enum {
     FEW_OUTPUTS = 8,          /* so few output channels leave lanes idle */
     FEW_PRODUCTS = 288,       /* shorter sums do not repay transposing the input */
 };
+static const double IDLE_LANES = 1.1;        /* padded by channels to more than this is wasteful */
 static const double THREAD_OPERATIONS = 4e5; /* less work than this is not worth a thread */
 static const double PRODUCTS_PER_COPY = 8;   /* products summed in the time of copying an element */
 
@@ -36,16 +37,19 @@ void dc_panel(ptrdiff_t vectors, ptrdiff_t index, ptrdiff_t *first, int *width)
 
 /* ---- Families ---- */
 
+/* Channel lanes pay for lanes without a channel and, with channels first, for transposing the input;
+ * pixel lanes pay for lanes beyond the end of a row, of which nothing is known here. */
 dc_family dc_select_family(const dc_problem *p, const dc_kernels *kernels)
 {
     const ptrdiff_t inputs = p->in_channels / p->groups, outputs = p->out_channels / p->groups;
-    (void)kernels;
     if (inputs == 0)
         return DC_CHANNEL_LANES;
     if (outputs <= FEW_OUTPUTS)
         return DC_PIXEL_LANES;
     if (p->layout == DC_CHANNELS_LAST)
         return DC_CHANNEL_LANES;
+    if ((double)dc_round_up(outputs, kernels->lanes) > IDLE_LANES * (double)outputs)
+        return DC_PIXEL_LANES;
     double products = (double)inputs;
     for (int a = 0; a < 3; a++)
         products *= (double)p->axis[a].kernel;
@@ -209,7 +213,8 @@ static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *k
     s->panel_group = 1;
     if (s->chunks > 1)
         s->panel_group = dc_max(1, dc_min(s->panels, (ptrdiff_t)(sums / (double)pixels)));
-    s->sum_pixels = kept ? pixels : dc_min(pixels, SUM_PIXELS);
+    s->window = kept ? pixels : SUM_PIXELS;
+    s->sum_pixels = kept ? pixels : dc_min(pixels, 2 * SUM_PIXELS - 1);
     s->sum_elements = (size_t)(s->sum_pixels * widest * s->panel_group);
 
     for (int a = 0; a < 3; a++)

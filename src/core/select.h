@@ -33,6 +33,7 @@ typedef struct dc_schedule {
     ptrdiff_t k_block, k_blocks; /* products summed before the next tile: of a whole sum, or of taps
                                     when there are several chunks */
     ptrdiff_t vectors;           /* vectors of output channels per group */
+    ptrdiff_t window;            /* pixels summed and stored together; the last window is longer */
     ptrdiff_t sum_pixels;        /* pixels whose sums a thread keeps, per panel */
 
     /* pixel lanes: [channel][planes of the depth][depth][planes of rows][planes of columns][row]

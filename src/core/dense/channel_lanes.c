@@ -260,6 +260,7 @@ static void store_sums(const worker *w, const panel *pn, const char *sums, ptrdi
             .channels = pn->channels,
             .sums = sums + (p - p0) * pn->lanes * c->bytes,
             .pitch = pn->lanes,
+            .whole_vectors = true,
             .out = out + w->out_at[p] * c->bytes,
             .pixel_stride = c->output->stride[4],
             .channel_stride = c->output->stride[1],
@@ -295,10 +296,9 @@ static void run_panel(worker *w, ptrdiff_t index)
     }
     for (ptrdiff_t i = 0; i < c->s->sum_pixels; i++)
         w->sum_at[i] = i * pn.lanes;
-    const ptrdiff_t windows = dc_ceil_div(w->pixels, c->s->sum_pixels);
+    const ptrdiff_t step = c->s->window, windows = dc_max(1, w->pixels / step);
     for (ptrdiff_t i = 0; i < windows; i++) {
-        const ptrdiff_t p0 = dc_split(w->pixels, windows, i);
-        const ptrdiff_t p1 = dc_split(w->pixels, windows, i + 1);
+        const ptrdiff_t p0 = i * step, p1 = i == windows - 1 ? w->pixels : p0 + step;
         tile.out = w->sums;
         tile.out_at = w->sum_at;
         sum_chunk(w, &pn, 0, p0, p1, tile, false);

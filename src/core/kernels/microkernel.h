@@ -35,10 +35,14 @@ typedef struct dc_channel_tile {
 
 /* Pixel lanes: sums[i][j] = sum over k of source[tap_at[k] + j] * weights[k][i] for `channels`
  * output channels i and `vectors` vectors of neighbouring pixels j. Sums start from `start` (one
- * value per channel: the bias), or from what `out` holds when start is NULL. */
+ * value per channel: the bias), or from what `out` holds when start is NULL. The last vector begins
+ * `overlap` pixels earlier than it would, so as to end with the last pixel: it computes some pixels
+ * a second time instead of writing beyond the end. */
 typedef struct dc_pixel_tile {
     int channels, vectors;
+    ptrdiff_t overlap;
     ptrdiff_t taps;
+    ptrdiff_t prefetch; /* elements from what is read to what will be read soon; 0 for nothing */
     const int32_t *tap_at;
     const void *source, *weights, *start;
     void *out;
@@ -53,6 +57,7 @@ typedef struct dc_store {
     ptrdiff_t pixels, channels;
     const void *sums;
     ptrdiff_t pitch;
+    bool whole_vectors; /* of channels can be read from the sums */
     void *out;
     ptrdiff_t pixel_stride, channel_stride;
     const void *residual; /* or NULL */
