@@ -17,6 +17,7 @@ HEADERS = sorted(str(p) for end in ("*.h", "*.inc") for p in CORE.rglob(end))
 # it changes the floating-point state of the whole process.
 COMMON = [
     "-O3",
+    "-g0",
     "-std=gnu11",
     "-ffp-contract=fast",
     "-fno-math-errno",
@@ -28,7 +29,7 @@ NO_SPLIT_FMA = ["--param", "avoid-fma-max-bits=0"]
 VARIANT_FLAGS = {
     "variant_avx2.c": ["-mavx2", "-mfma"],
     "variant_avx512.c": ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw", "-mfma"],
-    "variant_wide.c": ["-Wno-psabi"],
+    "variant_wide.c": ["-O1", "-Wno-psabi"],
 }
 OPENMP_FLAGS = [["-fopenmp"], ["-Xpreprocessor", "-fopenmp", "-lomp"]]
 

@@ -53,6 +53,43 @@ void dc_span_sources(const dc_axis *axis, dc_padding padding, const dc_span *spa
     }
 }
 
+static ptrdiff_t common_divisor(ptrdiff_t a, ptrdiff_t b)
+{
+    while (b) {
+        ptrdiff_t r = a % b;
+        a = b;
+        b = r;
+    }
+    return a;
+}
+
+dc_phases dc_axis_phases(const dc_axis *axis, ptrdiff_t outputs)
+{
+    /* Taps meet only the phases that are multiples of the common divisor. */
+    const ptrdiff_t divisor = common_divisor(axis->stride, axis->dilation);
+    const ptrdiff_t planes = axis->stride / divisor;
+    const ptrdiff_t reach = (axis->kernel - 1) * axis->dilation / axis->stride;
+    if ((double)planes * ((double)outputs + (double)reach) < (double)axis->kernel * (double)outputs)
+        return (dc_phases){planes, outputs + reach, divisor, false};
+    return (dc_phases){axis->kernel, outputs, axis->dilation, true};
+}
+
+void dc_phases_tap(const dc_axis *axis, const dc_phases *phases, ptrdiff_t tap, ptrdiff_t *plane,
+                   ptrdiff_t *position)
+{
+    const ptrdiff_t at = tap * axis->dilation;
+    *plane = phases->by_tap ? tap : at % axis->stride / phases->plane_step;
+    *position = phases->by_tap ? 0 : at / axis->stride;
+}
+
+void dc_phases_sources(const dc_axis *axis, dc_padding padding, const dc_phases *phases,
+                       ptrdiff_t plane, ptrdiff_t first, ptrdiff_t count, ptrdiff_t *table)
+{
+    const ptrdiff_t origin = first * axis->stride - axis->before + plane * phases->plane_step;
+    for (ptrdiff_t i = 0; i < count; i++)
+        table[i] = dc_source_index(origin + i * axis->stride, axis->in, padding);
+}
+
 bool dc_axis_inside(const dc_axis *axis, ptrdiff_t first, ptrdiff_t outputs)
 {
     ptrdiff_t low = first * axis->stride - axis->before;

@@ -22,6 +22,25 @@ dc_span dc_axis_span(const dc_axis *axis, ptrdiff_t outputs);
 void dc_span_sources(const dc_axis *axis, dc_padding padding, const dc_span *span,
                      ptrdiff_t first, ptrdiff_t *table);
 
+/* The same for kernels whose lanes are outputs: neighbouring outputs must meet neighbouring positions,
+ * so the positions are split into planes of equal length. Either one plane per phase of the stride
+ * (position % stride), shared by all taps of that phase, or one plane per tap, whichever is shorter.
+ * Position i of a plane has the source i*stride + plane*plane_step. */
+typedef struct dc_phases {
+    ptrdiff_t planes, length, plane_step;
+    bool by_tap;
+} dc_phases;
+
+dc_phases dc_axis_phases(const dc_axis *axis, ptrdiff_t outputs);
+
+/* Where tap k of output 0 lies: its plane, and the position in it. */
+void dc_phases_tap(const dc_axis *axis, const dc_phases *phases, ptrdiff_t tap, ptrdiff_t *plane,
+                   ptrdiff_t *position);
+
+/* Fills table[0..count-1] with the sources of a plane, for outputs first.. of the axis. */
+void dc_phases_sources(const dc_axis *axis, dc_padding padding, const dc_phases *phases,
+                       ptrdiff_t plane, ptrdiff_t first, ptrdiff_t count, ptrdiff_t *table);
+
 /* Whether outputs first .. first+outputs-1 need no padding. */
 bool dc_axis_inside(const dc_axis *axis, ptrdiff_t first, ptrdiff_t outputs);
 

@@ -1,10 +1,9 @@
 #include "directconv.h"
 
 #include "dense/channel_lanes.h"
+#include "dense/pixel_lanes.h"
 #include "dispatch.h"
 #include "memory.h"
-
-#include <string.h>
 
 struct dc_plan {
     dc_problem problem; /* axes reordered: see `order` */
@@ -17,7 +16,9 @@ struct dc_plan {
 
 struct dc_weights {
     const dc_kernels *kernels;
-    dc_channel_weights packed;
+    dc_family family;
+    dc_channel_weights channel; /* of the family: one of the two */
+    dc_pixel_weights pixel;
 };
 
 /* ---- Weights ---- */
@@ -29,9 +30,12 @@ dc_status dc_weights_create(const dc_problem *problem, const dc_tensor *weights,
     dc_weights *w = dc_allocate(sizeof *w);
     if (!w)
         return DC_NO_MEMORY;
-    w->kernels = dc_current_kernels(problem->element);
+    *w = (dc_weights){.kernels = dc_current_kernels(problem->element)};
+    w->family = dc_select_family(problem, w->kernels);
     dc_status status =
-        dc_channel_lanes_pack(problem, w->kernels, weights, bias, bias_stride, &w->packed);
+        w->family == DC_CHANNEL_LANES
+            ? dc_channel_lanes_pack(problem, w->kernels, weights, bias, bias_stride, &w->channel)
+            : dc_pixel_lanes_pack(problem, w->kernels, weights, bias, bias_stride, &w->pixel);
     if (status != DC_OK) {
         dc_release(w);
         return status;
@@ -44,12 +48,26 @@ void dc_weights_destroy(dc_weights *w)
 {
     if (!w)
         return;
-    dc_release(w->packed.panels);
-    dc_release(w->packed.bias);
+    dc_release(w->channel.panels);
+    dc_release(w->channel.bias);
+    dc_release(w->pixel.tile_weights);
+    dc_release(w->pixel.bias);
     dc_release(w);
 }
 
-size_t dc_weights_bytes(const dc_weights *w) { return w->packed.bytes; }
+size_t dc_weights_bytes(const dc_weights *w) { return w->channel.bytes + w->pixel.bytes; }
+
+static bool match(const dc_weights *w, const dc_plan *plan)
+{
+    const dc_schedule *s = &plan->schedule;
+    if (w->kernels != plan->kernels || w->family != s->family)
+        return false;
+    if (w->family == DC_CHANNEL_LANES)
+        return w->channel.groups == plan->problem.groups && w->channel.group_in == s->group_in &&
+               w->channel.group_out == s->group_out && w->channel.taps == s->taps;
+    return w->pixel.groups == plan->problem.groups && w->pixel.group_in == s->group_in &&
+           w->pixel.group_out == s->group_out && w->pixel.taps == s->taps;
+}
 
 /* ---- Plans ---- */
 
@@ -139,18 +157,18 @@ dc_status dc_plan_execute(const dc_plan *plan, const dc_weights *weights, const 
 {
     const dc_problem *p = &plan->problem;
     const dc_schedule *s = &plan->schedule;
-    const dc_channel_weights *packed = &weights->packed;
-    if (weights->kernels != plan->kernels || packed->groups != p->groups ||
-        packed->group_in != s->group_in || packed->group_out != s->group_out ||
-        packed->taps != s->taps || threads < 1)
+    if (!match(weights, plan) || threads < 1)
         return DC_INVALID;
     if (batch == 0 || plan->empty)
         return DC_OK;
     const dc_tensor x = reordered(plan, input), y = reordered(plan, output);
     const dc_tensor r = residual ? reordered(plan, residual) : y;
     threads = dc_useful_threads(plan->operations * (double)batch, threads);
-    return dc_channel_lanes_execute(p, s, plan->kernels, packed, &x, residual ? &r : NULL, &y, batch,
-                                    threads);
+    const dc_tensor *add = residual ? &r : NULL;
+    if (s->family == DC_CHANNEL_LANES)
+        return dc_channel_lanes_execute(p, s, plan->kernels, &weights->channel, &x, add, &y, batch,
+                                        threads);
+    return dc_pixel_lanes_execute(p, s, plan->kernels, &weights->pixel, &x, add, &y, batch, threads);
 }
 
 const char *dc_plan_algorithm(const dc_plan *plan)
@@ -161,14 +179,17 @@ const char *dc_plan_algorithm(const dc_plan *plan)
 
 const char *dc_plan_family(const dc_plan *plan)
 {
-    (void)plan;
-    return "channel lanes";
+    return plan->schedule.family == DC_CHANNEL_LANES ? "channel lanes" : "pixel lanes";
 }
 
 size_t dc_plan_workspace(const dc_plan *plan, int threads)
 {
-    return dc_channel_lanes_shared_bytes(&plan->schedule) +
-           (size_t)threads * dc_channel_lanes_thread_bytes(&plan->problem, &plan->schedule);
+    const dc_problem *p = &plan->problem;
+    const dc_schedule *s = &plan->schedule;
+    if (s->family == DC_CHANNEL_LANES)
+        return dc_channel_lanes_shared_bytes(s) +
+               (size_t)threads * dc_channel_lanes_thread_bytes(p, s);
+    return dc_pixel_lanes_shared_bytes(s) + (size_t)threads * dc_pixel_lanes_thread_bytes(p, s);
 }
 
 double dc_plan_operations(const dc_plan *plan) { return plan->operations; }

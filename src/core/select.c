@@ -5,13 +5,18 @@ enum {
     STAGE_BYTES = 192 * 1024, /* scratch of one block: with a block of weights it fills the L2 */
     SUM_BYTES = 96 * 1024,    /* unfinished sums of one block */
     WEIGHT_BYTES = 80 * 1024, /* weights of one panel that are reused by all tiles of a block */
-    SUM_PIXELS = 48,          /* pixels of finished sums: a store from L1 */
+    SUM_PIXELS = 48,          /* pixels summed and then stored from L1: whole tiles and vectors */
     NARROW = 24,              /* a block is not cut narrower than this many outputs ... */
     MIN_CHUNK = 8,            /* ... unless fewer channels than this would fit */
     ROW_OVERHEAD = 24,        /* starting a staged row costs about this many positions */
     L1_SET_BYTES = 256,       /* positions this far apart meet in few sets of the L1 */
+    CHANNEL_SET_BYTES = 1024, /* the same for channels */
+    FEW_OUTPUTS = 8,          /* so few output channels leave lanes idle */
+    FEW_PRODUCTS = 288,       /* shorter sums do not repay transposing the input */
 };
+static const double IDLE_LANES = 1.1;        /* padded by channels to more than this is wasteful */
 static const double THREAD_OPERATIONS = 4e5; /* less work than this is not worth a thread */
+static const double PRODUCTS_PER_COPY = 8;   /* products summed in the time of copying an element */
 
 /* ---- Panels ---- */
 
@@ -30,31 +35,69 @@ void dc_panel(ptrdiff_t vectors, ptrdiff_t index, ptrdiff_t *first, int *width)
     *first = 2 * index + (odd && index > 0);
 }
 
+/* ---- Families ---- */
+
+/* Channel lanes pay for lanes without a channel and, with channels first, for transposing the input;
+ * pixel lanes pay for lanes beyond the end of a row, of which nothing is known here. */
+dc_family dc_select_family(const dc_problem *p, const dc_kernels *kernels)
+{
+    const ptrdiff_t inputs = p->in_channels / p->groups, outputs = p->out_channels / p->groups;
+    if (inputs == 0)
+        return DC_CHANNEL_LANES;
+    if (outputs <= FEW_OUTPUTS)
+        return DC_PIXEL_LANES;
+    if (p->layout == DC_CHANNELS_LAST)
+        return DC_CHANNEL_LANES;
+    if ((double)dc_round_up(outputs, kernels->lanes) > IDLE_LANES * (double)outputs)
+        return DC_PIXEL_LANES;
+    double products = (double)inputs;
+    for (int a = 0; a < 3; a++)
+        products *= (double)p->axis[a].kernel;
+    return products < FEW_PRODUCTS ? DC_PIXEL_LANES : DC_CHANNEL_LANES;
+}
+
 /* ---- Blocks ---- */
 
-static ptrdiff_t pixel_pitch(ptrdiff_t channels, size_t element_bytes)
+/* What choosing a block needs to know of a family. */
+typedef struct {
+    const dc_problem *p;
+    dc_family family;
+    ptrdiff_t channels;      /* staged per position, gaps included */
+    double limit;            /* staged elements */
+    double pixel_limit;      /* outputs whose sums are kept */
+    double products;         /* per output pixel and input channel */
+} block_choice;
+
+static double positions(const block_choice *c, int axis, ptrdiff_t outputs)
 {
-    bool conflicts = channels > 0 && (size_t)channels * element_bytes % L1_SET_BYTES == 0;
-    return channels + (conflicts ? (ptrdiff_t)(DC_LINE_BYTES / element_bytes) : 0);
+    if (c->family == DC_CHANNEL_LANES)
+        return (double)dc_axis_span(&c->p->axis[axis], outputs).extent;
+    const dc_phases phases = dc_axis_phases(&c->p->axis[axis], outputs);
+    return (double)phases.planes * (double)phases.length;
 }
 
-/* Staged elements of a block, as a double: sizes may be absurd here. */
-static double staged(const dc_problem *p, const ptrdiff_t block[3], ptrdiff_t pitch)
+/* Sizes may be absurd here, hence doubles. */
+static bool fits(const block_choice *c, const ptrdiff_t block[3])
 {
-    double total = (double)pitch;
-    for (int a = 0; a < 3; a++)
-        total *= (double)dc_axis_span(&p->axis[a], block[a]).extent;
-    return total;
+    double staged = (double)c->channels, pixels = 1;
+    for (int a = 0; a < 3; a++) {
+        staged *= positions(c, a, block[a]);
+        pixels *= (double)block[a];
+    }
+    return staged <= c->limit && pixels <= c->pixel_limit;
 }
 
-/* Copied positions per output, a row's start included: what a block costs beside its arithmetic. */
-static double copy_cost(const dc_problem *p, const ptrdiff_t block[3])
+/* Copied positions per output, a row's start included: what a block costs beside its arithmetic.
+ * With pixel lanes the columns between two rows are computed, too. */
+static double block_cost(const block_choice *c, const ptrdiff_t block[3])
 {
-    double planes = (double)dc_axis_span(&p->axis[0], block[0]).extent;
-    double rows = (double)dc_axis_span(&p->axis[1], block[1]).extent;
-    double columns = (double)dc_axis_span(&p->axis[2], block[2]).extent;
+    double rows = positions(c, 0, block[0]) * positions(c, 1, block[1]);
     double outputs = (double)block[0] * (double)block[1] * (double)block[2];
-    return planes * rows * (columns + ROW_OVERHEAD) / outputs;
+    double copied = rows * (positions(c, 2, block[2]) + ROW_OVERHEAD) / outputs;
+    if (c->family == DC_CHANNEL_LANES)
+        return copied;
+    double row = (double)dc_axis_phases(&c->p->axis[2], block[2]).length;
+    return copied + c->products / PRODUCTS_PER_COPY * row / (double)block[2];
 }
 
 static ptrdiff_t balanced(ptrdiff_t total, ptrdiff_t size)
@@ -63,35 +106,34 @@ static ptrdiff_t balanced(ptrdiff_t total, ptrdiff_t size)
 }
 
 /* The most outputs along `axis` that still fit beside the others. */
-static ptrdiff_t fitting(const dc_problem *p, ptrdiff_t block[3], int axis, ptrdiff_t pitch,
-                         double limit, double pixel_limit)
+static ptrdiff_t most_fitting(const block_choice *c, ptrdiff_t block[3], int axis)
 {
-    ptrdiff_t low = 1, high = p->axis[axis].out;
+    ptrdiff_t low = 1, high = c->p->axis[axis].out;
     while (low < high) {
         ptrdiff_t middle = low + (high - low + 1) / 2;
         block[axis] = middle;
-        double pixels = (double)block[0] * (double)block[1] * (double)block[2];
-        if (staged(p, block, pitch) <= limit && pixels <= pixel_limit)
+        if (fits(c, block))
             low = middle;
         else
             high = middle - 1;
     }
-    return balanced(p->axis[axis].out, low);
+    return balanced(c->p->axis[axis].out, low);
 }
 
-static void choose_block(const dc_problem *p, ptrdiff_t pitch, double limit, double pixel_limit,
-                         ptrdiff_t block[3])
+static void choose_block(const block_choice *c, ptrdiff_t block[3])
 {
+    const dc_axis *axis = c->p->axis;
     double best = -1;
-    for (ptrdiff_t depth = 1; depth <= 8; depth *= 2)
+    for (ptrdiff_t depth = 1; depth <= 8 && depth <= axis[0].out; depth *= 2)
         for (ptrdiff_t parts = 1; parts <= 4; parts++) {
-            ptrdiff_t b[3] = {dc_min(depth, p->axis[0].out), 1, dc_ceil_div(p->axis[2].out, parts)};
-            if (depth > 1 && (b[0] < depth || staged(p, b, pitch) > limit))
-                continue;
-            if (staged(p, b, pitch) > limit || (double)b[0] * (double)b[2] > pixel_limit)
-                b[2] = fitting(p, b, 2, pitch, limit, pixel_limit);
-            b[1] = fitting(p, b, 1, pitch, limit, pixel_limit);
-            double cost = copy_cost(p, b);
+            ptrdiff_t b[3] = {depth, 1, dc_ceil_div(axis[2].out, parts)};
+            if (!fits(c, b)) {
+                if (depth > 1)
+                    continue;
+                b[2] = most_fitting(c, b, 2);
+            }
+            b[1] = most_fitting(c, b, 1);
+            double cost = block_cost(c, b);
             if (best < 0 || cost < best) {
                 best = cost;
                 for (int a = 0; a < 3; a++)
@@ -100,35 +142,134 @@ static void choose_block(const dc_problem *p, ptrdiff_t pitch, double limit, dou
         }
 }
 
-/* Input channels staged at once: all of them if a block of reasonable width has room. */
-static ptrdiff_t choose_chunk(const dc_problem *p, ptrdiff_t channels, size_t element_bytes)
+/* The smallest block worth staging, halved until it fits with `channels` channels. */
+static double smallest_block(block_choice c, ptrdiff_t channels)
 {
-    ptrdiff_t width = dc_min(p->axis[2].out, NARROW);
-    ptrdiff_t block[3] = {1, dc_min(p->axis[1].out, dc_ceil_div(NARROW, width)), width};
-    double room = STAGE_BYTES / (double)element_bytes;
-    while (staged(p, block, dc_min(channels, MIN_CHUNK)) > room && block[1] * block[2] > 1) {
+    const dc_axis *axis = c.p->axis;
+    const ptrdiff_t width = dc_min(axis[2].out, NARROW);
+    ptrdiff_t block[3] = {1, dc_min(axis[1].out, dc_ceil_div(NARROW, width)), width};
+    c.channels = channels;
+    while (!fits(&c, block) && block[1] * block[2] > 1) {
         if (block[1] > 1)
             block[1] = dc_ceil_div(block[1], 2);
         else
             block[2] = dc_ceil_div(block[2], 2);
     }
-    double positions = staged(p, block, 1);
-    ptrdiff_t pad = pixel_pitch(channels, element_bytes) - channels;
-    if (positions * (double)(channels + pad) <= room)
-        return channels;
-    ptrdiff_t most = dc_max(1, (ptrdiff_t)(room / positions) - (ptrdiff_t)(DC_LINE_BYTES / element_bytes));
-    return balanced(channels, dc_min(most, channels));
+    return positions(&c, 0, block[0]) * positions(&c, 1, block[1]) * positions(&c, 2, block[2]);
 }
 
-static bool count_elements(dc_schedule *s)
+/* Input channels staged at once: all of them if a block of reasonable width has room. */
+static ptrdiff_t choose_chunk(const block_choice *c, ptrdiff_t channels, ptrdiff_t gap)
 {
-    size_t stage = 1;
-    for (int a = 0; a < 3; a++)
-        if (!dc_multiply(&stage, (size_t)s->span[a].extent))
+    const double staged = smallest_block(*c, dc_min(channels, MIN_CHUNK));
+    if (staged * (double)(channels + gap) <= c->limit)
+        return channels;
+    const ptrdiff_t most = (ptrdiff_t)(c->limit / staged) - gap;
+    return balanced(channels, dc_min(dc_max(1, most), channels));
+}
+
+/* ---- Schedules ---- */
+
+static bool multiply_all(size_t *product, const ptrdiff_t factors[], int count)
+{
+    for (int i = 0; i < count; i++)
+        if (!dc_multiply(product, (size_t)factors[i]))
             return false;
-    s->stage_elements = stage;
-    return dc_multiply(&s->stage_elements, (size_t)dc_max(1, s->pitch[2])) &&
-           s->stage_elements <= INT32_MAX;
+    return true;
+}
+
+static ptrdiff_t conflict_gap(ptrdiff_t elements, size_t element_bytes, size_t set_bytes)
+{
+    bool conflicts = elements > 0 && (size_t)elements * element_bytes % set_bytes == 0;
+    return conflicts ? (ptrdiff_t)(DC_LINE_BYTES / element_bytes) : 0;
+}
+
+static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *kernels,
+                                        dc_schedule *s)
+{
+    const size_t bytes = dc_element_bytes(p->element);
+    s->vectors = dc_ceil_div(dc_max(1, s->group_out), kernels->lanes);
+    s->panels = dc_panel_count(s->vectors);
+    const ptrdiff_t widest = dc_min(DC_TILE_VECTORS, s->vectors) * kernels->lanes;
+    const double sums = SUM_BYTES / ((double)widest * (double)bytes);
+
+    block_choice c = {.p = p, .family = s->family, .limit = STAGE_BYTES / (double)bytes,
+                      .pixel_limit = 1e18};
+    if (s->group_in)
+        s->chunk = choose_chunk(&c, s->group_in, conflict_gap(s->group_in, bytes, L1_SET_BYTES));
+    s->chunks = s->group_in ? dc_ceil_div(s->group_in, s->chunk) : 1;
+    s->pitch[2] = s->chunk + conflict_gap(s->chunk, bytes, L1_SET_BYTES);
+
+    const ptrdiff_t steps = s->chunks == 1 ? dc_max(1, s->taps * s->group_in) : s->taps;
+    const ptrdiff_t row = s->chunks == 1 ? widest : widest * s->chunk;
+    s->k_block = balanced(steps, dc_min(steps, dc_max(1, WEIGHT_BYTES / (row * (ptrdiff_t)bytes))));
+    s->k_blocks = dc_ceil_div(steps, s->k_block);
+
+    const bool kept = s->chunks > 1 || s->k_blocks > 1; /* sums wait for a later part */
+    c.channels = dc_max(1, s->pitch[2]);
+    c.pixel_limit = kept ? sums : 1e18;
+    choose_block(&c, s->block);
+    const ptrdiff_t pixels = s->block[0] * s->block[1] * s->block[2];
+    s->panel_group = 1;
+    if (s->chunks > 1)
+        s->panel_group = dc_max(1, dc_min(s->panels, (ptrdiff_t)(sums / (double)pixels)));
+    s->window = kept ? pixels : SUM_PIXELS;
+    s->sum_pixels = kept ? pixels : dc_min(pixels, 2 * SUM_PIXELS - 1);
+    s->sum_elements = (size_t)(s->sum_pixels * widest * s->panel_group);
+
+    for (int a = 0; a < 3; a++)
+        s->span[a] = dc_axis_span(&p->axis[a], s->block[a]);
+    const ptrdiff_t extents[] = {s->span[0].extent, s->span[1].extent, s->span[2].extent,
+                                 dc_max(1, s->pitch[2])};
+    s->stage_elements = 1;
+    if (!multiply_all(&s->stage_elements, extents, 4))
+        return DC_TOO_LARGE;
+    s->pitch[1] = s->span[2].extent * s->pitch[2];
+    s->pitch[0] = s->span[1].extent * s->pitch[1];
+    return DC_OK;
+}
+
+static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *kernels,
+                                      dc_schedule *s)
+{
+    const size_t bytes = dc_element_bytes(p->element);
+    const ptrdiff_t tile = dc_min(kernels->pixel_channels, s->group_out);
+    const double sums = SUM_BYTES / ((double)tile * (double)bytes);
+    s->panels = dc_ceil_div(dc_max(1, s->group_out), kernels->pixel_channels);
+
+    block_choice c = {.p = p, .family = s->family, .limit = STAGE_BYTES / (double)bytes,
+                      .pixel_limit = sums, .products = (double)s->taps * (double)s->group_out};
+    /* With a single tile of output channels the copy weighs most: fewer channels at once leave room
+     * for larger blocks, which copy less beyond their edges. */
+    const ptrdiff_t most = s->panels == 1 ? dc_min(s->group_in, 2 * MIN_CHUNK) : s->group_in;
+    s->chunk = balanced(s->group_in, choose_chunk(&c, most, 0));
+    s->chunks = dc_ceil_div(s->group_in, s->chunk);
+    c.channels = s->chunk;
+    choose_block(&c, s->block);
+
+    for (int a = 0; a < 3; a++)
+        s->phases[a] = dc_axis_phases(&p->axis[a], s->block[a]);
+    const dc_phases *ph = s->phases;
+    const ptrdiff_t extents[] = {ph[0].planes, ph[0].length, ph[1].planes, ph[2].planes,
+                                 ph[1].length, ph[2].length};
+    size_t channel = 1;
+    if (!multiply_all(&channel, extents, 6))
+        return DC_TOO_LARGE;
+    s->channel_pitch = dc_round_up((ptrdiff_t)channel, (ptrdiff_t)(DC_LINE_BYTES / bytes));
+    s->channel_pitch += conflict_gap(s->channel_pitch, bytes, CHANNEL_SET_BYTES);
+    s->stage_elements = (size_t)s->channel_pitch;
+    if (!dc_multiply(&s->stage_elements, (size_t)s->chunk))
+        return DC_TOO_LARGE;
+    s->stage_elements += (size_t)kernels->lanes; /* the last vector reads past the last row */
+
+    s->depth_sums = dc_round_up(s->block[1] * ph[2].length, kernels->lanes);
+    s->sum_pitch = s->block[0] * s->depth_sums;
+    s->panel_group = 1;
+    if (s->chunks > 1)
+        s->panel_group = dc_max(1, dc_min(s->panels, (ptrdiff_t)(SUM_BYTES / ((double)s->sum_pitch *
+                                                        (double)tile * (double)bytes))));
+    s->sum_elements = (size_t)(s->sum_pitch * tile * s->panel_group);
+    return DC_OK;
 }
 
 static const char *unavailable(dc_algorithm algorithm)
@@ -151,50 +292,21 @@ dc_status dc_select(const dc_problem *p, const dc_kernels *kernels, dc_schedule 
     *reason = unavailable(p->algorithm);
     if (*reason)
         return DC_UNSUPPORTED;
-    const size_t element_bytes = dc_element_bytes(p->element);
-    *s = (dc_schedule){.group_in = p->in_channels / p->groups,
+    *s = (dc_schedule){.family = dc_select_family(p, kernels),
+                       .group_in = p->in_channels / p->groups,
                        .group_out = p->out_channels / p->groups};
-    size_t taps = 1, products;
-    for (int a = 0; a < 3; a++)
-        if (!dc_multiply(&taps, (size_t)p->axis[a].kernel))
-            return DC_TOO_LARGE;
-    products = taps;
+    const ptrdiff_t kernel[] = {p->axis[0].kernel, p->axis[1].kernel, p->axis[2].kernel};
+    size_t products = 1;
+    if (!multiply_all(&products, kernel, 3))
+        return DC_TOO_LARGE;
+    s->taps = (ptrdiff_t)products;
     if (!dc_multiply(&products, (size_t)dc_max(1, s->group_in)))
         return DC_TOO_LARGE;
-    s->taps = (ptrdiff_t)taps;
-
-    s->vectors = dc_ceil_div(dc_max(1, s->group_out), kernels->lanes);
-    s->panels = dc_panel_count(s->vectors);
-    const ptrdiff_t widest = dc_min(DC_TILE_VECTORS, s->vectors) * kernels->lanes;
-
-    s->chunk = s->group_in ? choose_chunk(p, s->group_in, element_bytes) : 0;
-    s->chunks = s->group_in ? dc_ceil_div(s->group_in, s->chunk) : 1;
-    const ptrdiff_t pitch = pixel_pitch(s->chunk, element_bytes);
-    const ptrdiff_t flat = s->chunks == 1 ? (ptrdiff_t)products : s->chunk * s->taps;
-    const ptrdiff_t k_limit = dc_max(1, WEIGHT_BYTES / (widest * (ptrdiff_t)element_bytes));
-    if (s->chunks == 1)
-        s->k_block = balanced(dc_max(1, flat), dc_min(dc_max(1, flat), k_limit));
-    else
-        s->k_block = balanced(s->taps, dc_min(s->taps, dc_max(1, k_limit / s->chunk)));
-    s->k_blocks = dc_ceil_div(s->chunks == 1 ? dc_max(1, flat) : s->taps, s->k_block);
-
-    const bool kept = s->chunks > 1 || s->k_blocks > 1; /* sums wait for a later part */
-    const double sums = SUM_BYTES / ((double)widest * (double)element_bytes);
-    choose_block(p, dc_max(1, pitch), STAGE_BYTES / (double)element_bytes, kept ? sums : 1e18,
-                 s->block);
-    const ptrdiff_t pixels = s->block[0] * s->block[1] * s->block[2];
-    s->panel_group = s->chunks > 1 ? dc_max(1, dc_min(s->panels, (ptrdiff_t)(sums / (double)pixels))) : 1;
-    s->sum_pixels = kept ? pixels : dc_min(pixels, SUM_PIXELS);
-    s->sum_elements = (size_t)(s->sum_pixels * widest * s->panel_group);
-
-    for (int a = 0; a < 3; a++)
-        s->span[a] = dc_axis_span(&p->axis[a], s->block[a]);
-    s->pitch[2] = pitch;
-    if (!count_elements(s))
-        return DC_TOO_LARGE;
-    s->pitch[1] = s->span[2].extent * pitch;
-    s->pitch[0] = s->span[1].extent * s->pitch[1];
-    return DC_OK;
+    dc_status status = s->family == DC_CHANNEL_LANES ? schedule_channel_lanes(p, kernels, s)
+                                                     : schedule_pixel_lanes(p, kernels, s);
+    if (status == DC_OK && s->stage_elements > INT32_MAX) /* offsets of taps have 32 bits */
+        status = DC_TOO_LARGE;
+    return status;
 }
 
 int dc_useful_threads(double operations, int threads)

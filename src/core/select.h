@@ -7,27 +7,48 @@
 #include "geometry.h"
 #include "kernels/microkernel.h"
 
+/* Which register tile sums the products. Depends on what the weights know (channels, kernel, layout),
+ * not on the sizes of the image, since weights are packed for one family. */
+typedef enum dc_family {
+    DC_CHANNEL_LANES, /* lanes are output channels, inputs are broadcast */
+    DC_PIXEL_LANES,   /* lanes are output pixels, weights are broadcast */
+} dc_family;
+
 /* How one image and group is cut. A block is a box of outputs whose inputs are staged (copied, padded
  * and brought into the order of the sum) in the scratch memory of one thread. */
 typedef struct dc_schedule {
+    dc_family family;
     ptrdiff_t group_in, group_out; /* channels per group */
     ptrdiff_t taps;                /* kernel positions */
     ptrdiff_t block[3];            /* outputs per block, by axis */
-    dc_span span[3];               /* staged positions of a block */
-    ptrdiff_t pitch[3];            /* elements between staged planes, rows, positions */
     ptrdiff_t chunk, chunks;       /* input channels staged at once */
-    ptrdiff_t k_block, k_blocks;   /* products summed before the next tile: of a whole sum, or of
-                                      taps when there are several chunks */
-    ptrdiff_t vectors;             /* vectors of output channels per group */
-    ptrdiff_t panels;              /* ... in panels of 1 to 3 vectors */
-    ptrdiff_t panel_group;         /* panels whose sums are kept at once when there are chunks */
-    ptrdiff_t sum_pixels;          /* pixels whose sums a thread keeps, per panel */
+    ptrdiff_t panels;              /* panels (channel lanes) or tiles (pixel lanes) of a group's
+                                      output channels */
+    ptrdiff_t panel_group;         /* as many whose unfinished sums are kept at once */
     size_t stage_elements, sum_elements;
+
+    /* channel lanes: [plane][row][position][channel] */
+    dc_span span[3];             /* staged positions of a block */
+    ptrdiff_t pitch[3];          /* elements between staged planes, rows, positions */
+    ptrdiff_t k_block, k_blocks; /* products summed before the next tile: of a whole sum, or of taps
+                                    when there are several chunks */
+    ptrdiff_t vectors;           /* vectors of output channels per group */
+    ptrdiff_t window;            /* pixels summed and stored together; the last window is longer */
+    ptrdiff_t sum_pixels;        /* pixels whose sums a thread keeps, per panel */
+
+    /* pixel lanes: [channel][planes of the depth][depth][planes of rows][planes of columns][row]
+     * [column] */
+    dc_phases phases[3];
+    ptrdiff_t channel_pitch;
+    ptrdiff_t depth_sums, sum_pitch; /* sums of one output channel: of one depth, of the block */
 } dc_schedule;
 
-/* The panel `index` of a group: its first vector and how many it has. */
+/* Channel lanes: the panel `index` of a group, its first vector and how many it has. */
 void dc_panel(ptrdiff_t vectors, ptrdiff_t index, ptrdiff_t *first, int *width);
 ptrdiff_t dc_panel_count(ptrdiff_t vectors);
+
+/* The family that packs and sums such a layer; `in`, `out` and `before` are not looked at. */
+dc_family dc_select_family(const dc_problem *problem, const dc_kernels *kernels);
 
 /* Fails with DC_TOO_LARGE, or with DC_UNSUPPORTED and a reason. */
 dc_status dc_select(const dc_problem *problem, const dc_kernels *kernels, dc_schedule *schedule,

@@ -4,8 +4,6 @@
 #include "memory.h"
 #include "parallel.h"
 
-#include <string.h>
-
 /* One call: what its threads share. */
 typedef struct {
     const dc_problem *p;
@@ -13,10 +11,8 @@ typedef struct {
     const dc_kernels *kernels;
     const dc_channel_weights *weights;
     const dc_tensor *input, *residual, *output;
-    ptrdiff_t bytes;            /* of an element */
-    ptrdiff_t block[3];         /* outputs per block: the schedule's, or fewer for more threads */
-    ptrdiff_t blocks[3];
-    ptrdiff_t tasks, units;     /* image x group x block; x panel (or group of panels) */
+    ptrdiff_t bytes; /* of an element */
+    dc_grid grid;    /* parts: panels, or groups of panels */
     bool may_read_input;        /* blocks inside the image need no staging */
     const int32_t *staged_taps; /* offsets of the K products in a staged block ... */
     const int32_t *input_taps;  /* ... and in the input itself */
@@ -34,7 +30,7 @@ typedef struct {
     void *stage_tables;
     /* the block */
     dc_block block;
-    ptrdiff_t pixels, image, group;
+    ptrdiff_t pixels;
     ptrdiff_t run; /* pixels that are one run in the output */
     bool direct;   /* reads the input itself */
     const char *source;
@@ -116,16 +112,26 @@ static void stage(worker *w, ptrdiff_t chunk)
     const call *c = w->c;
     const dc_schedule *s = c->s;
     const ptrdiff_t channel = chunk * s->chunk;
-    const char *source = input_at(c, w->image, w->group * s->group_in + channel);
+    const char *source = input_at(c, w->block.image, w->block.group * s->group_in + channel);
     if (!w->direct) {
-        dc_stage_block(c->p, s, c->kernels, &w->block, source, c->input->stride + 1,
-                       dc_min(s->chunk, s->group_in - channel), w->stage_tables, w->stage);
+        dc_stage_for_channel_lanes(&(dc_staging){
+            .problem = c->p,
+            .schedule = s,
+            .kernels = c->kernels,
+            .block = &w->block,
+            .source = source,
+            .strides = c->input->stride + 1,
+            .channels = dc_min(s->chunk, s->group_in - channel),
+            .tables = w->stage_tables,
+            .out = w->stage,
+        });
         w->source = w->stage;
         return;
     }
     for (int a = 0; a < 3; a++) {
         const dc_axis *axis = &c->p->axis[a];
-        source += (w->block.first[a] * axis->stride - axis->before) * c->input->stride[a + 2] * c->bytes;
+        const ptrdiff_t first = w->block.first[a] * axis->stride - axis->before;
+        source += first * c->input->stride[a + 2] * c->bytes;
     }
     w->source = source;
 }
@@ -140,17 +146,11 @@ static void begin_block(worker *w, ptrdiff_t task)
 {
     const call *c = w->c;
     const dc_schedule *s = c->s;
-    ptrdiff_t index = task;
-    w->direct = c->may_read_input;
-    for (int a = 2; a >= 0; a--) {
-        w->block.first[a] = index % c->blocks[a] * c->block[a];
-        w->block.count[a] = dc_min(c->block[a], c->p->axis[a].out - w->block.first[a]);
-        index /= c->blocks[a];
-        w->direct = w->direct && dc_axis_inside(&c->p->axis[a], w->block.first[a], w->block.count[a]);
-    }
-    w->group = index % c->p->groups;
-    w->image = index / c->p->groups;
+    w->block = dc_grid_block(&c->grid, task);
     w->pixels = dc_block_pixels(&w->block);
+    w->direct = c->may_read_input;
+    for (int a = 0; a < 3; a++)
+        w->direct = w->direct && dc_axis_inside(&c->p->axis[a], w->block.first[a], w->block.count[a]);
 
     const ptrdiff_t *count = w->block.count;
     ptrdiff_t from[3], to[3];
@@ -190,23 +190,13 @@ static panel panel_at(const worker *w, ptrdiff_t index)
     ptrdiff_t first;
     dc_panel(packed->vectors, index, &first, &r.vectors);
     const ptrdiff_t products = packed->taps * packed->group_in;
-    const ptrdiff_t lane = w->group * packed->vectors * packed->lanes + first * packed->lanes;
+    const ptrdiff_t lane = w->block.group * packed->vectors * packed->lanes + first * packed->lanes;
     r.first = first * packed->lanes;
     r.lanes = r.vectors * packed->lanes;
     r.channels = dc_min(r.lanes, packed->group_out - r.first);
     r.weights = (const char *)packed->panels + lane * products * w->c->bytes;
     r.bias = (const char *)packed->bias + lane * w->c->bytes;
     return r;
-}
-
-static char *tensor_at(const worker *w, const dc_tensor *t, ptrdiff_t channel)
-{
-    const dc_tensor *output = t;
-    ptrdiff_t at = w->image * output->stride[0] +
-                   (w->group * w->c->s->group_out + channel) * output->stride[1];
-    for (int a = 0; a < 3; a++)
-        at += w->block.first[a] * output->stride[a + 2];
-    return (char *)output->data + at * w->c->bytes;
 }
 
 /* Adds the products of one chunk of input channels for pixels p0 .. p1-1 of the block. The tile's
@@ -260,8 +250,8 @@ static void store_sums(const worker *w, const panel *pn, const char *sums, ptrdi
 {
     const call *c = w->c;
     const dc_tensor *residual = c->residual;
-    char *out = tensor_at(w, c->output, pn->first);
-    const char *add = residual ? tensor_at(w, residual, pn->first) : NULL;
+    char *out = dc_block_at(c->p, &w->block, c->output, pn->first);
+    const char *add = residual ? dc_block_at(c->p, &w->block, residual, pn->first) : NULL;
     const ptrdiff_t *count = w->block.count;
     for (ptrdiff_t p = p0; p < p1;) {
         const ptrdiff_t length = dc_min(w->run - p % w->run, p1 - p);
@@ -270,6 +260,7 @@ static void store_sums(const worker *w, const panel *pn, const char *sums, ptrdi
             .channels = pn->channels,
             .sums = sums + (p - p0) * pn->lanes * c->bytes,
             .pitch = pn->lanes,
+            .whole_vectors = true,
             .out = out + w->out_at[p] * c->bytes,
             .pixel_stride = c->output->stride[4],
             .channel_stride = c->output->stride[1],
@@ -298,17 +289,16 @@ static void run_panel(worker *w, ptrdiff_t index)
     dc_channel_tile tile = {.low = c->p->low, .high = c->p->high};
     if (c->output->stride[1] == 1 && !c->residual && pn.channels == pn.lanes) {
         const bool activate = c->p->low > -__builtin_inf() || c->p->high < __builtin_inf();
-        tile.out = tensor_at(w, c->output, pn.first);
+        tile.out = dc_block_at(c->p, &w->block, c->output, pn.first);
         tile.out_at = w->out_at;
         sum_chunk(w, &pn, 0, 0, w->pixels, tile, activate);
         return;
     }
     for (ptrdiff_t i = 0; i < c->s->sum_pixels; i++)
         w->sum_at[i] = i * pn.lanes;
-    const ptrdiff_t windows = dc_ceil_div(w->pixels, c->s->sum_pixels);
+    const ptrdiff_t step = c->s->window, windows = dc_max(1, w->pixels / step);
     for (ptrdiff_t i = 0; i < windows; i++) {
-        const ptrdiff_t p0 = dc_split(w->pixels, windows, i);
-        const ptrdiff_t p1 = dc_split(w->pixels, windows, i + 1);
+        const ptrdiff_t p0 = i * step, p1 = i == windows - 1 ? w->pixels : p0 + step;
         tile.out = w->sums;
         tile.out_at = w->sum_at;
         sum_chunk(w, &pn, 0, p0, p1, tile, false);
@@ -345,10 +335,10 @@ static void work(void *context, int thread, int team)
     const dc_schedule *s = c->s;
     worker w = {.c = c};
     lay_out(&w, c->scratch + (size_t)thread * c->thread_bytes);
-    const ptrdiff_t per_task = c->units / c->tasks;
-    const ptrdiff_t end = dc_split(c->units, team, thread + 1);
+    const ptrdiff_t per_task = c->grid.parts;
+    const ptrdiff_t end = dc_split(c->grid.units, team, thread + 1);
     ptrdiff_t task = -1;
-    for (ptrdiff_t unit = dc_split(c->units, team, thread); unit < end; unit++) {
+    for (ptrdiff_t unit = dc_split(c->grid.units, team, thread); unit < end; unit++) {
         if (unit / per_task != task) {
             task = unit / per_task;
             begin_block(&w, task);
@@ -364,34 +354,6 @@ static void work(void *context, int thread, int team)
 
 /* ---- One call ---- */
 
-static void count_units(call *c, ptrdiff_t batch)
-{
-    const dc_schedule *s = c->s;
-    c->tasks = batch * c->p->groups;
-    for (int a = 0; a < 3; a++) {
-        c->blocks[a] = dc_ceil_div(c->p->axis[a].out, c->block[a]);
-        c->tasks *= c->blocks[a];
-    }
-    c->units = c->tasks * dc_ceil_div(s->panels, s->panel_group);
-}
-
-/* Smaller blocks where there would be too few units for an even share. Which outputs a block holds
- * does not change how one of them is summed. */
-static void cut_for_threads(call *c, ptrdiff_t batch, int threads)
-{
-    enum { UNITS_PER_THREAD = 6, FEWEST_PIXELS = 16 };
-    for (int a = 0; a < 3; a++)
-        c->block[a] = c->s->block[a];
-    count_units(c, batch);
-    while (threads > 1 && c->units < (ptrdiff_t)threads * UNITS_PER_THREAD &&
-           c->block[0] * c->block[1] * c->block[2] >= 2 * FEWEST_PIXELS) {
-        const int axis = c->block[0] > 1 ? 0 : c->block[1] > 1 ? 1 : 2;
-        const ptrdiff_t parts = c->blocks[axis] + 1;
-        c->block[axis] = dc_min(c->block[axis] - 1, dc_ceil_div(c->p->axis[axis].out, parts));
-        count_units(c, batch);
-    }
-}
-
 dc_status dc_channel_lanes_execute(const dc_problem *p, const dc_schedule *s,
                                    const dc_kernels *kernels, const dc_channel_weights *weights,
                                    const dc_tensor *input, const dc_tensor *residual,
@@ -400,8 +362,8 @@ dc_status dc_channel_lanes_execute(const dc_problem *p, const dc_schedule *s,
     call c = {.p = p, .s = s, .kernels = kernels, .weights = weights, .input = input,
               .residual = residual, .output = output,
               .bytes = (ptrdiff_t)dc_element_bytes(p->element)};
-    cut_for_threads(&c, batch, threads);
-    threads = (int)dc_min(threads, c.units);
+    c.grid = dc_grid_make(p, s, batch, dc_ceil_div(s->panels, s->panel_group), threads);
+    threads = (int)dc_min(threads, c.grid.units);
     c.may_read_input = fits_in_place(p, s, input->stride);
     c.thread_bytes = dc_channel_lanes_thread_bytes(p, s);
 

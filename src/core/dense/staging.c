@@ -1,16 +1,30 @@
 #include "dense/staging.h"
 
-#include <string.h>
-
-/* Neighbouring positions of a row whose sources are equally spaced, or that are all padding. */
+/* Neighbouring positions whose sources are equally spaced, or that are all padding. */
 typedef struct {
     ptrdiff_t position, length, source, step; /* source -1: padding */
 } run;
 
+/* Of a table of source indices along each axis, and of runs along the last. */
+static ptrdiff_t table_length(const dc_schedule *s, int axis)
+{
+    return s->family == DC_CHANNEL_LANES ? s->span[axis].extent : s->phases[axis].length;
+}
+
 size_t dc_stage_table_bytes(const dc_schedule *s)
 {
-    size_t entries = (size_t)(s->span[0].extent + s->span[1].extent + s->span[2].extent);
-    return entries * sizeof(ptrdiff_t) + (size_t)s->span[2].extent * sizeof(run);
+    size_t entries = 0;
+    for (int a = 0; a < 3; a++)
+        entries += (size_t)table_length(s, a);
+    return entries * sizeof(ptrdiff_t) + (size_t)table_length(s, 2) * sizeof(run);
+}
+
+static void place_tables(const dc_staging *g, ptrdiff_t *table[3], run **runs)
+{
+    table[0] = g->tables;
+    table[1] = table[0] + table_length(g->schedule, 0);
+    table[2] = table[1] + table_length(g->schedule, 1);
+    *runs = (run *)(void *)(table[2] + table_length(g->schedule, 2));
 }
 
 static ptrdiff_t find_runs(const ptrdiff_t *source, ptrdiff_t extent, run *runs)
@@ -34,48 +48,125 @@ static ptrdiff_t find_runs(const ptrdiff_t *source, ptrdiff_t extent, run *runs)
     return count;
 }
 
-void dc_stage_block(const dc_problem *p, const dc_schedule *s, const dc_kernels *kernels,
-                    const dc_block *block, const char *source, const ptrdiff_t strides[4],
-                    ptrdiff_t channels, void *tables, char *out)
+/* ---- Channel lanes ---- */
+
+void dc_stage_for_channel_lanes(const dc_staging *g)
 {
+    const dc_problem *p = g->problem;
+    const dc_schedule *s = g->schedule;
     const ptrdiff_t bytes = (ptrdiff_t)dc_element_bytes(p->element);
     ptrdiff_t *table[3];
+    run *runs;
     dc_span used[3]; /* a block at the edge needs less than the nominal extents */
-    table[0] = tables;
+    place_tables(g, table, &runs);
     for (int a = 0; a < 3; a++) {
         used[a] = s->span[a];
-        used[a].extent = (block->count[a] - 1) * s->span[a].out_step +
+        used[a].extent = (g->block->count[a] - 1) * s->span[a].out_step +
                          (p->axis[a].kernel - 1) * s->span[a].tap_step + 1;
-        dc_span_sources(&p->axis[a], p->padding, &used[a], block->first[a], table[a]);
-        if (a < 2)
-            table[a + 1] = table[a] + s->span[a].extent;
+        dc_span_sources(&p->axis[a], p->padding, &used[a], g->block->first[a], table[a]);
     }
-    run *runs = (run *)(void *)(table[2] + s->span[2].extent);
     const ptrdiff_t run_count = find_runs(table[2], used[2].extent, runs);
 
     for (ptrdiff_t z = 0; z < used[0].extent; z++)
         for (ptrdiff_t y = 0; y < used[1].extent; y++) {
-            char *row = out + (z * s->pitch[0] + y * s->pitch[1]) * bytes;
+            char *row = g->out + (z * s->pitch[0] + y * s->pitch[1]) * bytes;
             const ptrdiff_t sz = table[0][z], sy = table[1][y];
             if (sz < 0 || sy < 0) {
-                kernels->fill(row, used[2].extent * s->pitch[2], p->padding_value);
+                g->kernels->fill(row, used[2].extent * s->pitch[2], p->padding_value);
                 continue;
             }
-            const char *from = source + (sz * strides[1] + sy * strides[2]) * bytes;
+            const char *from = g->source + (sz * g->strides[1] + sy * g->strides[2]) * bytes;
             for (const run *r = runs; r < runs + run_count; r++) {
                 char *to = row + r->position * s->pitch[2] * bytes;
                 if (r->source < 0)
-                    kernels->fill(to, r->length * s->pitch[2], p->padding_value);
+                    g->kernels->fill(to, r->length * s->pitch[2], p->padding_value);
                 else
-                    kernels->gather(&(dc_gather){
+                    g->kernels->gather(&(dc_gather){
                         .positions = r->length,
-                        .channels = channels,
-                        .source = from + r->source * strides[3] * bytes,
-                        .position_stride = r->step * strides[3],
-                        .channel_stride = strides[0],
+                        .channels = g->channels,
+                        .source = from + r->source * g->strides[3] * bytes,
+                        .position_stride = r->step * g->strides[3],
+                        .channel_stride = g->strides[0],
                         .out = to,
                         .pitch = s->pitch[2],
                     });
             }
         }
+}
+
+/* ---- Pixel lanes ---- */
+
+/* One plane of rows and columns. */
+static void stage_plane(const dc_staging *g, const char *source, const ptrdiff_t *rows,
+                        ptrdiff_t row_count, const run *runs, ptrdiff_t run_count, char *out)
+{
+    const dc_problem *p = g->problem;
+    const dc_schedule *s = g->schedule;
+    const ptrdiff_t bytes = (ptrdiff_t)dc_element_bytes(p->element);
+    for (ptrdiff_t y = 0; y < row_count; y++)
+        for (const run *r = runs; r < runs + run_count; r++) {
+            char *to = out + (y * s->phases[2].length + r->position) * bytes;
+            if (rows[y] < 0 || r->source < 0) {
+                for (ptrdiff_t c = 0; c < g->channels; c++)
+                    g->kernels->fill(to + c * s->channel_pitch * bytes, r->length,
+                                     p->padding_value);
+                continue;
+            }
+            /* Here the columns take the place of the channels: they become neighbours. */
+            g->kernels->gather(&(dc_gather){
+                .positions = g->channels,
+                .channels = r->length,
+                .source = source + (rows[y] * g->strides[2] + r->source * g->strides[3]) * bytes,
+                .position_stride = g->strides[0],
+                .channel_stride = r->step * g->strides[3],
+                .out = to,
+                .pitch = s->channel_pitch,
+            });
+        }
+}
+
+static void fill_plane(const dc_staging *g, ptrdiff_t count, char *out)
+{
+    const ptrdiff_t bytes = (ptrdiff_t)dc_element_bytes(g->problem->element);
+    for (ptrdiff_t c = 0; c < g->channels; c++)
+        g->kernels->fill(out + c * g->schedule->channel_pitch * bytes, count,
+                         g->problem->padding_value);
+}
+
+void dc_stage_for_pixel_lanes(const dc_staging *g)
+{
+    const dc_problem *p = g->problem;
+    const dc_schedule *s = g->schedule;
+    const dc_phases *ph = s->phases;
+    const ptrdiff_t bytes = (ptrdiff_t)dc_element_bytes(p->element);
+    const ptrdiff_t plane = ph[1].length * ph[2].length; /* elements */
+    ptrdiff_t *table[3], used[3];
+    run *runs;
+    place_tables(g, table, &runs);
+    for (int a = 0; a < 3; a++) /* beyond the last output of a block at the edge: only the taps */
+        used[a] = ph[a].length - (s->block[a] - g->block->count[a]);
+
+    for (ptrdiff_t px = 0; px < ph[2].planes; px++) {
+        dc_phases_sources(&p->axis[2], p->padding, &ph[2], px, g->block->first[2], used[2],
+                          table[2]);
+        const ptrdiff_t run_count = find_runs(table[2], used[2], runs);
+        for (ptrdiff_t py = 0; py < ph[1].planes; py++) {
+            dc_phases_sources(&p->axis[1], p->padding, &ph[1], py, g->block->first[1], used[1],
+                              table[1]);
+            for (ptrdiff_t pz = 0; pz < ph[0].planes; pz++) {
+                dc_phases_sources(&p->axis[0], p->padding, &ph[0], pz, g->block->first[0], used[0],
+                                  table[0]);
+                for (ptrdiff_t z = 0; z < used[0]; z++) {
+                    const ptrdiff_t at =
+                        ((pz * ph[0].length + z) * ph[1].planes + py) * ph[2].planes + px;
+                    char *out = g->out + at * plane * bytes;
+                    if (table[0][z] < 0)
+                        fill_plane(g, plane, out);
+                    else
+                        stage_plane(g, g->source + table[0][z] * g->strides[1] * bytes, table[1],
+                                    used[1], runs, run_count, out);
+                }
+            }
+        }
+    }
 }

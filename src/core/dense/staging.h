@@ -1,28 +1,30 @@
-/* Staging: copying the inputs of one block of outputs into scratch memory as [plane][row][position]
- * [channel], with padding, strides, dilation and layout settled on the way. After this the kernels
- * see a dense array and two tables of offsets. */
+/* Staging: copying the inputs of one block of outputs into scratch memory in the order of a family's
+ * sums, with padding, strides, dilation and layout settled on the way. After this the kernels see a
+ * dense array and tables of offsets. `source` is the first element of the image and the chunk of
+ * channels; strides[0] is the channels', the rest those of the axes. */
 #ifndef DC_STAGING_H
 #define DC_STAGING_H
 
-#include "select.h"
+#include "dense/grid.h"
 
-/* A block of outputs: where it begins and how far it extends along each axis. */
-typedef struct dc_block {
-    ptrdiff_t first[3], count[3];
-} dc_block;
+typedef struct dc_staging {
+    const dc_problem *problem;
+    const dc_schedule *schedule;
+    const dc_kernels *kernels;
+    const dc_block *block;
+    const char *source;
+    const ptrdiff_t *strides;
+    ptrdiff_t channels;
+    void *tables; /* dc_stage_table_bytes() of scratch */
+    char *out;
+} dc_staging;
 
-DC_INLINE ptrdiff_t dc_block_pixels(const dc_block *b)
-{
-    return b->count[0] * b->count[1] * b->count[2];
-}
-
-/* Scratch that dc_stage_block needs for its tables of source indices. */
 size_t dc_stage_table_bytes(const dc_schedule *schedule);
 
-/* Copies `channels` channels, starting at `source` (the image's and the chunk's first element;
- * strides[0] is the channel's, the rest those of the axes), to `out`. */
-void dc_stage_block(const dc_problem *problem, const dc_schedule *schedule,
-                    const dc_kernels *kernels, const dc_block *block, const char *source,
-                    const ptrdiff_t strides[4], ptrdiff_t channels, void *tables, char *out);
+/* [plane][row][position][channel] */
+void dc_stage_for_channel_lanes(const dc_staging *staging);
+
+/* [channel][plane][row][column], planes of phases: see dc_schedule. */
+void dc_stage_for_pixel_lanes(const dc_staging *staging);
 
 #endif

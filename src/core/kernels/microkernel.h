@@ -7,7 +7,10 @@
 
 #include "base.h"
 
-enum { DC_TILE_VECTORS = 3 }; /* widest tile, in vectors of output channels */
+enum {
+    DC_TILE_VECTORS = 3,   /* channel lanes: widest tile, in vectors of output channels */
+    DC_PIXEL_CHANNELS = 8, /* pixel lanes: most output channels of a tile */
+};
 
 /* Channel lanes: sums[i][j] = sum over k of source[pixel_at[i] + tap_at[k]] * weights[k][j] for
  * the `pixels` outputs i and the lanes j of `vectors` vectors of output channels. The K products
@@ -30,12 +33,31 @@ typedef struct dc_channel_tile {
     double low, high;
 } dc_channel_tile;
 
+/* Pixel lanes: sums[i][j] = sum over k of source[tap_at[k] + j] * weights[k][i] for `channels`
+ * output channels i and `vectors` vectors of neighbouring pixels j. Sums start from `start` (one
+ * value per channel: the bias), or from what `out` holds when start is NULL. The last vector begins
+ * `overlap` pixels earlier than it would, so as to end with the last pixel: it computes some pixels
+ * a second time instead of writing beyond the end. */
+typedef struct dc_pixel_tile {
+    int channels, vectors;
+    ptrdiff_t overlap;
+    ptrdiff_t taps;
+    ptrdiff_t prefetch; /* elements from what is read to what will be read soon; 0 for nothing */
+    const int32_t *tap_at;
+    const void *source, *weights, *start;
+    void *out;
+    ptrdiff_t out_pitch; /* between channels */
+    bool clamps;         /* last part of the sum: apply the activation */
+    double low, high;
+} dc_pixel_tile;
+
 /* Writes a block of finished sums [pixels][pitch] to the output: y = clamp(sum + residual). The
  * pixels are one run, `pixel_stride` apart. */
 typedef struct dc_store {
     ptrdiff_t pixels, channels;
     const void *sums;
     ptrdiff_t pitch;
+    bool whole_vectors; /* of channels can be read from the sums */
     void *out;
     ptrdiff_t pixel_stride, channel_stride;
     const void *residual; /* or NULL */
@@ -55,8 +77,11 @@ typedef struct dc_gather {
 
 typedef struct dc_kernels {
     int lanes;
-    int tile_pixels[DC_TILE_VECTORS + 1]; /* tallest tile for 1..3 vectors of channels */
+    int tile_pixels[DC_TILE_VECTORS + 1]; /* channel lanes: tallest tile for 1..3 vectors */
+    int pixel_channels;                   /* pixel lanes: most channels of a tile, and ... */
+    int pixel_vectors[DC_PIXEL_CHANNELS + 1]; /* ... widest tile for 1..8 channels, in vectors */
     void (*channel_lanes)(const dc_channel_tile *);
+    void (*pixel_lanes)(const dc_pixel_tile *);
     void (*store)(const dc_store *);
     void (*gather)(const dc_gather *);
     void (*fill)(void *out, ptrdiff_t count, double value);

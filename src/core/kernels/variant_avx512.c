@@ -5,10 +5,7 @@
 #define VARIANT "avx512"
 #define LEVEL DC_CPU_AVX512
 #define VECTOR_BYTES 64
-#define TILE_PIXELS_1 12
-#define TILE_PIXELS_2 8
-#define TILE_PIXELS_3 8
-#define MAX_REGISTER_TILE 16
+#define REGISTERS 32
 #include "kernels/variant.inc"
 
 const dc_variant *const dc_variant_avx512 = &variant;

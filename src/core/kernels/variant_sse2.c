@@ -5,10 +5,7 @@
 #define VARIANT "sse2"
 #define LEVEL DC_CPU_ANY
 #define VECTOR_BYTES 16
-#define TILE_PIXELS_1 8
-#define TILE_PIXELS_2 6
-#define TILE_PIXELS_3 4
-#define MAX_REGISTER_TILE 8
+#define REGISTERS 16
 #include "kernels/variant.inc"
 
 const dc_variant *const dc_variant_sse2 = &variant;

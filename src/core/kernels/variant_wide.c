@@ -5,10 +5,7 @@
 #define VARIANT "wide"
 #define LEVEL DC_CPU_ANY
 #define VECTOR_BYTES 64
-#define TILE_PIXELS_1 12
-#define TILE_PIXELS_2 8
-#define TILE_PIXELS_3 8
-#define MAX_REGISTER_TILE 8
+#define REGISTERS 32
 #include "kernels/variant.inc"
 
 const dc_variant *const dc_variant_wide = &variant;

@@ -1,0 +1,38 @@
+/* Cutting a call into blocks of outputs, and blocks into units that threads share out. Every output
+ * belongs to one unit, which sums all of its products; so how many units there are changes nothing in
+ * the result. */
+#ifndef DC_GRID_H
+#define DC_GRID_H
+
+#include "select.h"
+
+/* A block of outputs: where it begins and how far it extends along each axis. */
+typedef struct dc_block {
+    ptrdiff_t image, group;
+    ptrdiff_t first[3], count[3];
+} dc_block;
+
+/* Tasks are image x group x block; units are tasks x `parts` of the output channels. */
+typedef struct dc_grid {
+    ptrdiff_t block[3], blocks[3];
+    ptrdiff_t groups, out[3];
+    ptrdiff_t parts, tasks, units;
+} dc_grid;
+
+/* Takes the schedule's blocks, or smaller ones where there would be too few units for an even share
+ * among the threads. */
+dc_grid dc_grid_make(const dc_problem *problem, const dc_schedule *schedule, ptrdiff_t batch,
+                     ptrdiff_t parts, int threads);
+
+dc_block dc_grid_block(const dc_grid *grid, ptrdiff_t task);
+
+DC_INLINE ptrdiff_t dc_block_pixels(const dc_block *b)
+{
+    return b->count[0] * b->count[1] * b->count[2];
+}
+
+/* The element at the block's first output, of output channel `channel` of its group. */
+char *dc_block_at(const dc_problem *problem, const dc_block *block, const dc_tensor *tensor,
+                  ptrdiff_t channel);
+
+#endif

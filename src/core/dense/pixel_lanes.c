@@ -1,0 +1,415 @@
+#include "dense/pixel_lanes.h"
+
+#include "dense/staging.h"
+#include "memory.h"
+#include "parallel.h"
+
+/* One call: what its threads share. */
+typedef struct {
+    const dc_problem *p;
+    const dc_schedule *s;
+    const dc_kernels *kernels;
+    const dc_pixel_weights *weights;
+    const dc_tensor *input, *residual, *output;
+    ptrdiff_t bytes; /* of an element */
+    dc_grid grid;    /* parts: tiles, or groups of tiles, of output channels */
+    bool clamps;
+    bool may_read_input;        /* blocks inside the image need no staging */
+    const int32_t *staged_taps; /* [channel of a chunk][tap]: offsets in a staged block ... */
+    const int32_t *input_taps;  /* ... and in the input itself */
+    char *scratch;
+    size_t thread_bytes;
+} call;
+
+/* One thread's scratch, and the block it works on. A line is a run of outputs that are neighbours in
+ * the source as well: a row, or all rows of one depth where rows of the output follow each other
+ * just as those of the source do. Sums that go to scratch first count all positions from the first
+ * output to the last as one line, and those between two rows are dropped. */
+typedef struct {
+    const call *c;
+    char *stage, *sums;
+    void *stage_tables;
+    /* the block */
+    dc_block block;
+    bool in_input;             /* reads the input itself */
+    const char *source;        /* what output 0 and tap 0 meet */
+    ptrdiff_t row, depth;      /* from one row, or depth, of outputs to the next: elements of source */
+    bool stores;               /* tiles are stored to the output itself */
+    ptrdiff_t lines, length;   /* per depth */
+} worker;
+
+/* ---- Tables and scratch ---- */
+
+static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+static size_t tap_bytes(const dc_schedule *s)
+{
+    return aligned((size_t)(s->taps * s->chunk) * sizeof(int32_t));
+}
+
+size_t dc_pixel_lanes_shared_bytes(const dc_schedule *s) { return 2 * tap_bytes(s); }
+
+size_t dc_pixel_lanes_thread_bytes(const dc_problem *p, const dc_schedule *s)
+{
+    const size_t bytes = dc_element_bytes(p->element);
+    return aligned(s->stage_elements * bytes) + aligned(s->sum_elements * bytes) +
+           aligned(dc_stage_table_bytes(s));
+}
+
+static void lay_out(worker *w, char *scratch)
+{
+    const dc_schedule *s = w->c->s;
+    w->stage = scratch;
+    w->sums = w->stage + aligned(s->stage_elements * (size_t)w->c->bytes);
+    w->stage_tables = w->sums + aligned(s->sum_elements * (size_t)w->c->bytes);
+}
+
+/* Where output 0 meets tap `tap` in the numbering of one axis, planes of `pitch` positions apart. */
+static ptrdiff_t along(const dc_problem *p, const dc_schedule *s, int axis, ptrdiff_t tap,
+                       ptrdiff_t plane_pitch, ptrdiff_t pitch)
+{
+    ptrdiff_t plane, position;
+    dc_phases_tap(&p->axis[axis], &s->phases[axis], tap, &plane, &position);
+    return plane * plane_pitch + position * pitch;
+}
+
+static ptrdiff_t depth_pitch(const dc_schedule *s)
+{
+    return s->phases[1].planes * s->phases[2].planes * s->phases[1].length * s->phases[2].length;
+}
+
+static void fill_staged_taps(const dc_problem *p, const dc_schedule *s, int32_t *table)
+{
+    const dc_phases *ph = s->phases;
+    const ptrdiff_t row = ph[2].length, plane = ph[1].length * row, depth = depth_pitch(s);
+    for (ptrdiff_t c = 0; c < s->chunk; c++)
+        for (ptrdiff_t z = 0; z < p->axis[0].kernel; z++)
+            for (ptrdiff_t y = 0; y < p->axis[1].kernel; y++)
+                for (ptrdiff_t x = 0; x < p->axis[2].kernel; x++)
+                    *table++ = (int32_t)(c * s->channel_pitch +
+                                         along(p, s, 0, z, ph[0].length * depth, depth) +
+                                         along(p, s, 1, y, ph[2].planes * plane, row) +
+                                         along(p, s, 2, x, plane, 1));
+}
+
+static void fill_input_taps(const call *c, int32_t *table)
+{
+    const dc_axis *axis = c->p->axis;
+    const ptrdiff_t *stride = c->input->stride;
+    for (ptrdiff_t i = 0; i < c->s->chunk; i++)
+        for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
+            for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
+                for (ptrdiff_t x = 0; x < axis[2].kernel; x++)
+                    *table++ = (int32_t)(i * stride[1] + z * axis[0].dilation * stride[2] +
+                                         y * axis[1].dilation * stride[3] +
+                                         x * axis[2].dilation * stride[4]);
+}
+
+/* Reading the input in place pays where a value meets few taps; staging would copy it for little. It
+ * needs neighbouring outputs to read neighbouring elements, and offsets that fit. */
+static bool fits_in_place(const call *c)
+{
+    enum { FEW_TAPS = 2, L1_WAY = 4096 }; /* channels a way apart share one set of the L1 */
+    const dc_axis *axis = c->p->axis;
+    const ptrdiff_t *stride = c->input->stride;
+    if (c->s->taps > FEW_TAPS || c->s->chunks > 1 || stride[4] != 1 || axis[2].stride != 1 ||
+        stride[1] * c->bytes % L1_WAY == 0)
+        return false;
+    double reach = 0;
+    for (int a = 1; a < 5; a++) {
+        const double step = (double)stride[a];
+        reach += (step < 0 ? -step : step) * (double)(a == 1 ? c->s->group_in : axis[a - 2].in);
+    }
+    return reach < INT32_MAX;
+}
+
+/* ---- One block ---- */
+
+static const char *input_at(const worker *w, ptrdiff_t channel)
+{
+    const dc_tensor *x = w->c->input;
+    channel += w->block.group * w->c->s->group_in;
+    return (const char *)x->data +
+           (w->block.image * x->stride[0] + channel * x->stride[1]) * w->c->bytes;
+}
+
+static void stage(worker *w, ptrdiff_t chunk)
+{
+    const call *c = w->c;
+    const dc_schedule *s = c->s;
+    const ptrdiff_t first = chunk * s->chunk;
+    dc_stage_for_pixel_lanes(&(dc_staging){
+        .problem = c->p,
+        .schedule = s,
+        .kernels = c->kernels,
+        .block = &w->block,
+        .source = input_at(w, first),
+        .strides = c->input->stride + 1,
+        .channels = dc_min(s->chunk, s->group_in - first),
+        .tables = w->stage_tables,
+        .out = w->stage,
+    });
+}
+
+static void use_stage(worker *w)
+{
+    w->in_input = false;
+    w->source = w->stage;
+    w->row = w->c->s->phases[2].length;
+    w->depth = depth_pitch(w->c->s);
+}
+
+static void use_input(worker *w)
+{
+    const call *c = w->c;
+    const ptrdiff_t *stride = c->input->stride;
+    w->in_input = true;
+    w->source = input_at(w, 0);
+    for (int a = 0; a < 3; a++) {
+        const dc_axis *axis = &c->p->axis[a];
+        w->source += (w->block.first[a] * axis->stride - axis->before) * stride[a + 2] * c->bytes;
+    }
+    w->row = c->p->axis[1].stride * stride[3];
+    w->depth = c->p->axis[0].stride * stride[2];
+}
+
+/* Whether tiles go straight to the output: its pixels must be neighbours. Sets the lines for that. */
+static bool find_lines(worker *w)
+{
+    const call *c = w->c;
+    const ptrdiff_t *count = w->block.count, *stride = c->output->stride;
+    const ptrdiff_t flat = (count[1] - 1) * w->row + count[2];
+    const bool follow = count[1] == 1 || (count[2] == w->row && stride[3] == w->row);
+    w->lines = follow ? 1 : count[1];
+    w->length = follow ? flat : count[2];
+    return c->s->chunks == 1 && !c->residual && stride[4] == 1 && w->length >= c->kernels->lanes;
+}
+
+/* Whole vectors may compute this much more than the positions between two rows would cost. */
+static bool wastes_little(const worker *w)
+{
+    const ptrdiff_t flat = (w->block.count[1] - 1) * w->row + w->block.count[2];
+    const ptrdiff_t computed = w->lines * dc_round_up(w->length, w->c->kernels->lanes);
+    return (double)computed <= 1.1 * (double)flat;
+}
+
+static void begin_block(worker *w, ptrdiff_t task)
+{
+    const call *c = w->c;
+    bool inside = c->may_read_input;
+    w->block = dc_grid_block(&c->grid, task);
+    for (int a = 0; a < 3; a++)
+        inside = inside && dc_axis_inside(&c->p->axis[a], w->block.first[a], w->block.count[a]);
+    if (inside) {
+        use_input(w);
+        w->stores = find_lines(w);
+        if (w->stores)
+            return;
+    }
+    use_stage(w);
+    w->stores = find_lines(w) && wastes_little(w);
+    if (!w->stores) {
+        w->lines = 1;
+        w->length = (w->block.count[1] - 1) * w->row + w->block.count[2];
+    }
+    if (c->s->chunks == 1)
+        stage(w, 0);
+}
+
+/* ---- One tile of output channels ---- */
+
+typedef struct {
+    ptrdiff_t first, channels; /* in the group */
+    const char *weights, *bias;
+} tile;
+
+static tile tile_at(const worker *w, ptrdiff_t index)
+{
+    const dc_pixel_weights *packed = w->c->weights;
+    const ptrdiff_t products = packed->taps * packed->group_in;
+    tile t = {.first = dc_split(packed->group_out, packed->tiles, index)};
+    t.channels = dc_split(packed->group_out, packed->tiles, index + 1) - t.first;
+    const ptrdiff_t channel = w->block.group * packed->group_out + t.first;
+    t.weights = (const char *)packed->tile_weights + channel * products * w->c->bytes;
+    t.bias = (const char *)packed->bias + channel * w->c->bytes;
+    return t;
+}
+
+/* Where the sums of a tile go, and what they may do there. */
+typedef struct {
+    char *out;
+    ptrdiff_t pitch;
+    bool in_output; /* writes nothing beyond the last pixel, and applies the activation */
+    ptrdiff_t prefetch;
+} target;
+
+/* Adds the products of one chunk of input channels for `length` pixels that begin at `source`. */
+static void sum_pixels(const worker *w, const tile *t, ptrdiff_t chunk, const char *source,
+                       ptrdiff_t length, const target *to)
+{
+    const call *c = w->c;
+    const dc_schedule *s = c->s;
+    const ptrdiff_t first = chunk * s->chunk, lanes = c->kernels->lanes;
+    const ptrdiff_t vectors = dc_ceil_div(length, lanes);
+    const ptrdiff_t groups = dc_ceil_div(vectors, c->kernels->pixel_vectors[t->channels]);
+    dc_pixel_tile k = {
+        .channels = (int)t->channels,
+        .taps = dc_min(s->chunk, s->group_in - first) * s->taps,
+        .tap_at = w->in_input ? c->input_taps : c->staged_taps,
+        .weights = t->weights + first * s->taps * t->channels * c->bytes,
+        .start = chunk == 0 ? t->bias : NULL,
+        .out_pitch = to->pitch,
+        .clamps = to->in_output && c->clamps,
+        .low = c->p->low,
+        .high = c->p->high,
+        .prefetch = to->prefetch,
+    };
+    for (ptrdiff_t i = 0; i < groups; i++) {
+        const ptrdiff_t vector = dc_split(vectors, groups, i);
+        k.vectors = (int)(dc_split(vectors, groups, i + 1) - vector);
+        k.source = source + vector * lanes * c->bytes;
+        k.out = to->out + vector * lanes * c->bytes;
+        k.overlap = to->in_output && i == groups - 1 ? vectors * lanes - length : 0;
+        c->kernels->pixel_lanes(&k);
+    }
+}
+
+/* Writes finished sums, one row of `sum_pitch` per channel, to the output: `length` pixels from
+ * (z, y, x) of the block on. Channels take the place of the store's pixels. */
+static void store_run(const worker *w, const tile *t, ptrdiff_t z, ptrdiff_t y, ptrdiff_t length,
+                      const char *sums, ptrdiff_t sum_pitch)
+{
+    const call *c = w->c;
+    const dc_tensor *out = c->output, *add = c->residual;
+    const ptrdiff_t at = z * out->stride[2] + y * out->stride[3];
+    dc_store store = {
+        .pixels = t->channels,
+        .channels = length,
+        .sums = sums,
+        .pitch = sum_pitch,
+        .out = dc_block_at(c->p, &w->block, out, t->first) + at * c->bytes,
+        .pixel_stride = out->stride[1],
+        .channel_stride = out->stride[4],
+        .clamps = c->clamps,
+        .low = c->p->low,
+        .high = c->p->high,
+    };
+    if (add) {
+        const ptrdiff_t from = z * add->stride[2] + y * add->stride[3];
+        store.residual = dc_block_at(c->p, &w->block, add, t->first) + from * c->bytes;
+        store.residual_pixel_stride = add->stride[1];
+        store.residual_channel_stride = add->stride[4];
+    }
+    c->kernels->store(&store);
+}
+
+/* Tiles begin..end-1 over every line, stored to the output at once. The tiles of channels take turns
+ * over the same pixels, and meanwhile fetch the next ones. */
+static void run_stored(const worker *w, ptrdiff_t begin, ptrdiff_t end)
+{
+    const call *c = w->c;
+    const ptrdiff_t lanes = c->kernels->lanes;
+    const ptrdiff_t most = 2 * c->kernels->pixel_vectors[c->kernels->pixel_channels];
+    const ptrdiff_t vectors = dc_ceil_div(w->length, lanes), pieces = dc_ceil_div(vectors, most);
+    for (ptrdiff_t z = 0; z < w->block.count[0]; z++)
+        for (ptrdiff_t y = 0; y < w->lines; y++)
+            for (ptrdiff_t i = 0; i < pieces; i++) {
+                const ptrdiff_t x = dc_split(vectors, pieces, i) * lanes;
+                const ptrdiff_t length =
+                    dc_min(dc_split(vectors, pieces, i + 1) * lanes, w->length) - x;
+                const char *source = w->source + (z * w->depth + y * w->row + x) * c->bytes;
+                const ptrdiff_t at =
+                    z * c->output->stride[2] + y * c->output->stride[3] + x;
+                for (ptrdiff_t n = begin; n < end; n++) {
+                    const tile t = tile_at(w, n);
+                    const ptrdiff_t ahead = length + (n - begin) * lanes;
+                    sum_pixels(w, &t, 0, source, length,
+                               &(target){
+                                   .out = dc_block_at(c->p, &w->block, c->output, t.first) +
+                                          at * c->bytes,
+                                   .pitch = c->output->stride[1],
+                                   .in_output = true,
+                                   .prefetch = w->in_input && ahead < 2 * length ? ahead : 0,
+                               });
+                }
+            }
+}
+
+/* Tiles begin..end-1, a few at a time: as many as have room for their sums while one chunk of input
+ * channels after the other is staged. */
+static void run_summed(worker *w, ptrdiff_t begin, ptrdiff_t end)
+{
+    const call *c = w->c;
+    const dc_schedule *s = c->s;
+    const ptrdiff_t tile_bytes = (ptrdiff_t)s->sum_elements / s->panel_group * c->bytes;
+    for (ptrdiff_t first = begin; first < end; first += s->panel_group)
+        for (ptrdiff_t chunk = 0; chunk < s->chunks; chunk++) {
+            if (s->chunks > 1)
+                stage(w, chunk);
+            for (ptrdiff_t i = first; i < dc_min(first + s->panel_group, end); i++) {
+                const tile t = tile_at(w, i);
+                for (ptrdiff_t z = 0; z < w->block.count[0]; z++) {
+                    char *sums = w->sums + (i - first) * tile_bytes + z * s->depth_sums * c->bytes;
+                    sum_pixels(w, &t, chunk, w->source + z * w->depth * c->bytes, w->length,
+                               &(target){.out = sums, .pitch = s->sum_pitch});
+                    for (ptrdiff_t y = 0; chunk == s->chunks - 1 && y < w->block.count[1]; y++)
+                        store_run(w, &t, z, y, w->block.count[2], sums + y * w->row * c->bytes,
+                                  s->sum_pitch);
+                }
+            }
+        }
+}
+
+static void work(void *context, int thread, int team)
+{
+    const call *c = context;
+    worker w = {.c = c};
+    lay_out(&w, c->scratch + (size_t)thread * c->thread_bytes);
+    const ptrdiff_t parts = c->grid.parts;
+    ptrdiff_t unit = dc_split(c->grid.units, team, thread);
+    const ptrdiff_t last = dc_split(c->grid.units, team, thread + 1);
+    while (unit < last) {
+        const ptrdiff_t task = unit / parts, begin = unit % parts;
+        const ptrdiff_t end = dc_min(parts, begin + last - unit);
+        begin_block(&w, task);
+        if (w.stores)
+            run_stored(&w, begin, end);
+        else
+            run_summed(&w, begin, end);
+        unit += end - begin;
+    }
+}
+
+/* ---- One call ---- */
+
+dc_status dc_pixel_lanes_execute(const dc_problem *p, const dc_schedule *s,
+                                 const dc_kernels *kernels, const dc_pixel_weights *weights,
+                                 const dc_tensor *input, const dc_tensor *residual,
+                                 const dc_tensor *output, ptrdiff_t batch, int threads)
+{
+    call c = {.p = p, .s = s, .kernels = kernels, .weights = weights, .input = input,
+              .residual = residual, .output = output,
+              .bytes = (ptrdiff_t)dc_element_bytes(p->element),
+              .clamps = p->low > -__builtin_inf() || p->high < __builtin_inf(),
+              .grid = dc_grid_make(p, s, batch, s->panels, threads),
+              .thread_bytes = dc_pixel_lanes_thread_bytes(p, s)};
+    threads = (int)dc_min(threads, c.grid.units);
+    size_t bytes = c.thread_bytes;
+    if (!dc_multiply(&bytes, (size_t)threads))
+        return DC_TOO_LARGE;
+    char *memory = dc_allocate(bytes + dc_pixel_lanes_shared_bytes(s));
+    if (!memory)
+        return DC_NO_MEMORY;
+    int32_t *staged_taps = (int32_t *)(void *)memory;
+    int32_t *input_taps = (int32_t *)(void *)(memory + tap_bytes(s));
+    fill_staged_taps(p, s, staged_taps);
+    c.may_read_input = fits_in_place(&c);
+    if (c.may_read_input)
+        fill_input_taps(&c, input_taps);
+    c.staged_taps = staged_taps;
+    c.input_taps = input_taps;
+    c.scratch = memory + dc_pixel_lanes_shared_bytes(s);
+    dc_parallel(threads, work, &c);
+    dc_release(memory);
+    return DC_OK;
+}
