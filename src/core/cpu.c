@@ -1,3 +1,4 @@
+/* See cpu.h. */
 #include "cpu.h"
 
 /* __builtin_cpu_supports reads XGETBV too, so a level that the system does not save counts as

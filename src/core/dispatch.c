@@ -1,3 +1,4 @@
+/* The list of variants, and the one in use. */
 #include "dispatch.h"
 
 #include "cpu.h"

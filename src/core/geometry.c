@@ -1,3 +1,4 @@
+/* See geometry.h: index arithmetic on one axis. */
 #include "geometry.h"
 
 static ptrdiff_t modulo(ptrdiff_t i, ptrdiff_t n)

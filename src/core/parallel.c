@@ -1,3 +1,4 @@
+/* See parallel.h. */
 #include "parallel.h"
 
 #ifdef _OPENMP

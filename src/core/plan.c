@@ -1,3 +1,5 @@
+/* Plans and weights: the objects of the interface, which bind a schedule to the family that follows
+ * it. No loop over data lives here. */
 #include "directconv.h"
 
 #include "dense/channel_lanes.h"

@@ -1,3 +1,4 @@
+/* See select.h. Doubles stand for sizes where these may be absurd. */
 #include "select.h"
 
 /* ---- Constants, fitted on processors with 32 KiB of L1 and 512 KiB or more of L2 per core. ---- */
@@ -14,6 +15,7 @@ enum {
     FEW_OUTPUTS = 8,          /* so few output channels leave lanes idle */
     FEW_PRODUCTS = 288,       /* shorter sums do not repay transposing the input */
 };
+static const double BLOCK_PIXELS = 4096;   /* outputs of a block: its tables of offsets stay small */
 static const double IDLE_LANES = 1.1;        /* padded by channels to more than this is wasteful */
 static const double THREAD_OPERATIONS = 4e5; /* less work than this is not worth a thread */
 static const double PRODUCTS_PER_COPY = 8;   /* products summed in the time of copying an element */
@@ -194,7 +196,7 @@ static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *k
     const double sums = SUM_BYTES / ((double)widest * (double)bytes);
 
     block_choice c = {.p = p, .family = s->family, .limit = STAGE_BYTES / (double)bytes,
-                      .pixel_limit = 1e18};
+                      .pixel_limit = BLOCK_PIXELS};
     if (s->group_in)
         s->chunk = choose_chunk(&c, s->group_in, conflict_gap(s->group_in, bytes, L1_SET_BYTES));
     s->chunks = s->group_in ? dc_ceil_div(s->group_in, s->chunk) : 1;
@@ -207,7 +209,7 @@ static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *k
 
     const bool kept = s->chunks > 1 || s->k_blocks > 1; /* sums wait for a later part */
     c.channels = dc_max(1, s->pitch[2]);
-    c.pixel_limit = kept ? sums : 1e18;
+    c.pixel_limit = kept ? sums : BLOCK_PIXELS;
     choose_block(&c, s->block);
     const ptrdiff_t pixels = s->block[0] * s->block[1] * s->block[2];
     s->panel_group = 1;

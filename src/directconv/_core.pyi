@@ -1,6 +1,6 @@
 from numpy import ndarray
 
-from directconv._spec import ConvSpec, Geometry
+from directconv._spec import ConvSpec
 
 class Weights:
     def __init__(
@@ -16,7 +16,11 @@ class Weights:
 
 class Plan:
     def __init__(
-        self, spec: ConvSpec, geometry: Geometry, element: int, codes: tuple[int, int, int]
+        self,
+        spec: ConvSpec,
+        sizes: tuple[tuple[int, int, int], ...],
+        element: int,
+        codes: tuple[int, int, int],
     ) -> None: ...
     def execute(
         self,

@@ -89,9 +89,9 @@ cdef int check(dc_status status, const char *reason) except -1:
     raise RuntimeError("inconsistent arguments reached the core; please report this")
 
 
-cdef int read_problem(object spec, object geometry, int element, tuple codes,
+cdef int read_problem(object spec, tuple sizes, int element, tuple codes,
                       dc_problem *p) except -1:
-    """Fills `p` from a ConvSpec and a Geometry (None when only weights are packed)."""
+    """Fills `p` from a ConvSpec and the sizes along each axis: (input, output, pad before)."""
     cdef int dims = spec.dims, a, i
     p.element = <dc_element>element
     p.layout, p.algorithm, p.padding = codes
@@ -107,10 +107,8 @@ cdef int read_problem(object spec, object geometry, int element, tuple codes,
         p.axis[a].kernel = spec.kernel[i]
         p.axis[a].stride = spec.stride[i]
         p.axis[a].dilation = spec.dilation[i]
-        if geometry is not None:
-            p.axis[a].size = geometry.spatial[i]
-            p.axis[a].out = geometry.output_spatial[i]
-            p.axis[a].before = geometry.pads[i][0]
+        if sizes:
+            p.axis[a].size, p.axis[a].out, p.axis[a].before = sizes[i]
     return 0
 
 
@@ -141,7 +139,7 @@ cdef class Weights:
         cdef Py_buffer w, b
         cdef const void *bias_data = NULL
         cdef Py_ssize_t bias_stride = 0
-        read_problem(spec, None, element, codes, &problem)
+        read_problem(spec, (), element, codes, &problem)
         PyObject_GetBuffer(weight, &w, PyBUF_STRIDED_RO)
         try:
             read_tensor(&w, spec.dims, False, &tensor)
@@ -174,13 +172,14 @@ cdef class Plan:
     cdef bint channels_last
     cdef double image_operations
 
-    def __cinit__(self, spec, geometry, int element, tuple codes):
+    def __cinit__(self, spec, tuple sizes, int element, tuple codes):
         cdef dc_problem problem
         cdef const char *reason = NULL
-        read_problem(spec, geometry, element, codes, &problem)
+        read_problem(spec, sizes, element, codes, &problem)
         self.dims = spec.dims
         self.channels_last = problem.layout == DC_CHANNELS_LAST
-        check(dc_plan_create(&problem, &self.plan, &reason), reason)
+        cdef dc_status status = dc_plan_create(&problem, &self.plan, &reason)
+        check(status, reason)
         self.image_operations = dc_plan_operations(self.plan)
 
     def __dealloc__(self):

@@ -30,8 +30,10 @@ def codes(spec: ConvSpec) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=128)
-def _plan(spec: ConvSpec, geometry: Geometry, element: int, isa: str) -> _core.Plan:
-    return _core.Plan(spec, geometry, element, codes(spec))
+def _plan(
+    spec: ConvSpec, sizes: tuple[tuple[int, int, int], ...], element: int, isa: str
+) -> _core.Plan:
+    return _core.Plan(spec, sizes, element, codes(spec))
 
 
 def prepare(spec: ConvSpec, input_shape: tuple[int, ...], dtype: np.dtype) -> Prepared:
@@ -39,7 +41,9 @@ def prepare(spec: ConvSpec, input_shape: tuple[int, ...], dtype: np.dtype) -> Pr
     geometry = spec.geometry(input_shape)
     compute = compute_dtype(dtype)
     element = _runtime.ELEMENTS[compute.name]
-    plan = _plan(spec, geometry, element, _runtime.current_isa)
+    before = (pad[0] for pad in geometry.pads)
+    sizes = tuple(zip(geometry.spatial, geometry.output_spatial, before, strict=True))
+    plan = _plan(spec, sizes, element, _runtime.current_isa)
     return Prepared(geometry, plan, dtype, compute)
 
 

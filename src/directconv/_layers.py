@@ -28,14 +28,15 @@ __all__ = ["Conv1d", "Conv2d", "Conv3d"]
 class _Conv:
     """A convolution whose weights are packed once; immutable, picklable, safe to share."""
 
-    __slots__ = ("_arguments", "_bias", "_last", "_packed", "_spec", "_weight", "_weight_dtypes")
+    __slots__ = ("_arguments", "_bias", "_last", "_packed", "_spec", "_weight")
     _dims: ClassVar[int]
 
     _spec: ConvSpec
     _weight: Array
     _bias: Array | None
     _arguments: dict[str, Any]
-    _packed: dict[np.dtype[Any], _core.Weights]  # by computing dtype: two at most
+    # By computing dtype (two at most) and instruction set (one, but for tests).
+    _packed: dict[tuple[np.dtype[Any], str], _core.Weights]
     # The last input's shape and dtype with what they led to. One entry, replaced as a whole, so
     # threads may race for it.
     _last: tuple[tuple[int, ...], np.dtype[Any], _execute.Prepared, _core.Weights] | None
@@ -181,10 +182,11 @@ class _Conv:
         return _execute.prepare(self._spec, tuple(input_shape), floating)
 
     def _weights(self, compute: np.dtype[Any]) -> _core.Weights:
-        packed = self._packed.get(compute)
+        key = compute, _runtime.current_isa
+        packed = self._packed.get(key)
         if packed is None:
             packed = _execute.pack(self._spec, self._weight, self._bias, compute)
-            self._packed[compute] = packed
+            self._packed[key] = packed
         return packed
 
     def __repr__(self) -> str:

@@ -101,9 +101,10 @@ def available_isas() -> list[str]:
 
 
 def use_isa(name: str) -> None:
-    """Choose the variant that plans made from now on use; for tests and benchmarks.
+    """Choose the variant for what is prepared from now on; for tests and benchmarks.
 
-    Layers keep the variant they were made with.
+    A layer that has seen an input of some shape keeps the variant it used for it, until an input
+    of another shape comes.
     """
     global current_isa
     if not _core.use_isa(name):

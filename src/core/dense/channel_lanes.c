@@ -1,3 +1,6 @@
+/* Family "channel lanes": blocks are staged with the channels together, panels of output channels
+ * are summed by tiles of pixels, and finished sums are stored. The kernel is in
+ * kernels/channel_lanes.inc. */
 #include "dense/channel_lanes.h"
 
 #include "dense/staging.h"

@@ -1,3 +1,4 @@
+/* See grid.h. */
 #include "dense/grid.h"
 
 enum {

@@ -1,3 +1,5 @@
+/* Family "pixel lanes": blocks are staged with the pixels together (or read in place), tiles of output
+ * channels are summed over runs of pixels. The kernel is in kernels/pixel_lanes.inc. */
 #include "dense/pixel_lanes.h"
 
 #include "dense/staging.h"

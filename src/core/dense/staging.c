@@ -1,3 +1,5 @@
+/* Staging for both families: tables of source indices along each axis, runs of them along the last,
+ * and the kernels that copy a run. */
 #include "dense/staging.h"
 
 /* Neighbouring positions whose sources are equally spaced, or that are all padding. */
