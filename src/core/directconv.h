@@ -37,6 +37,7 @@ typedef struct dc_axis {
 } dc_axis;
 
 typedef struct dc_problem {
+    int isa; /* see dc_isa_name */
     dc_element element;
     dc_layout layout;
     dc_algorithm algorithm;
@@ -79,13 +80,11 @@ size_t dc_plan_workspace(const dc_plan *plan, int threads);
 /* Multiplications and additions for one image. */
 double dc_plan_operations(const dc_plan *plan);
 
-/* The instruction sets built into the library and present on this machine, best first (NULL past
- * the end), and the one in use. dc_isa_use returns false for an unknown or absent name. */
-const char *dc_isa_name(int index);
-const char *dc_isa_current(void);
-bool dc_isa_use(const char *name);
-/* Runs `repeats` rounds of independent fused multiply-adds; returns how many operations that was. */
-double dc_fma_operations(dc_element element, ptrdiff_t repeats);
+/* The instruction sets built into the library and present on this machine, best first; NULL past the
+ * end. */
+const char *dc_isa_name(int isa);
+/* Runs `repeats` rounds of independent multiply-adds; returns how many operations that was. */
+double dc_fma_operations(int isa, dc_element element, ptrdiff_t repeats);
 
 bool dc_has_openmp(void);
 int dc_openmp_threads(void);

@@ -1,12 +1,9 @@
-/* The list of variants, and the one in use. */
+/* See dispatch.h. */
 #include "dispatch.h"
 
 #include "cpu.h"
 
-#include <string.h>
-
-/* Best first. `wide` is for tests and comes last: it is chosen by name only, or where nothing else
- * was built. */
+/* Best first. `wide` is for tests and comes last. */
 enum { VARIANTS = 5 };
 
 static const dc_variant *variant_at(int index)
@@ -26,36 +23,20 @@ static const dc_variant *usable(int index)
     return NULL;
 }
 
-static const dc_variant *chosen;
-
-static const dc_variant *current(void)
+const char *dc_isa_name(int isa)
 {
-    const dc_variant *v = __atomic_load_n(&chosen, __ATOMIC_RELAXED);
-    return v ? v : usable(0);
-}
-
-const char *dc_isa_name(int index)
-{
-    const dc_variant *v = usable(index);
+    const dc_variant *v = usable(isa);
     return v ? v->name : NULL;
 }
 
-const char *dc_isa_current(void) { return current()->name; }
-
-bool dc_isa_use(const char *name)
+const dc_kernels *dc_kernels_of(int isa, dc_element element)
 {
-    const dc_variant *v;
-    for (int i = 0; (v = usable(i)) != NULL; i++)
-        if (strcmp(v->name, name) == 0) {
-            __atomic_store_n(&chosen, v, __ATOMIC_RELAXED);
-            return true;
-        }
-    return false;
+    const dc_variant *v = isa >= 0 ? usable(isa) : NULL;
+    return v ? &v->kernels[element] : NULL;
 }
 
-const dc_kernels *dc_current_kernels(dc_element element) { return &current()->kernels[element]; }
-
-double dc_fma_operations(dc_element element, ptrdiff_t repeats)
+double dc_fma_operations(int isa, dc_element element, ptrdiff_t repeats)
 {
-    return dc_current_kernels(element)->fma_operations(repeats);
+    const dc_kernels *kernels = dc_kernels_of(isa, element);
+    return kernels ? kernels->fma_operations(repeats) : 0;
 }

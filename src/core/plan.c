@@ -29,10 +29,13 @@ dc_status dc_weights_create(const dc_problem *problem, const dc_tensor *weights,
                             ptrdiff_t bias_stride, dc_weights **result)
 {
     *result = NULL;
+    const dc_kernels *kernels = dc_kernels_of(problem->isa, problem->element);
+    if (!kernels)
+        return DC_INVALID;
     dc_weights *w = dc_allocate(sizeof *w);
     if (!w)
         return DC_NO_MEMORY;
-    *w = (dc_weights){.kernels = dc_current_kernels(problem->element)};
+    *w = (dc_weights){.kernels = kernels};
     w->family = dc_select_family(problem, w->kernels);
     dc_status status =
         w->family == DC_CHANNEL_LANES
@@ -116,7 +119,8 @@ dc_status dc_plan_create(const dc_problem *problem, dc_plan **result, const char
 {
     *result = NULL;
     *reason = NULL;
-    if (!consistent(problem))
+    const dc_kernels *kernels = dc_kernels_of(problem->isa, problem->element);
+    if (!kernels || !consistent(problem))
         return DC_INVALID;
     dc_plan *plan = dc_allocate(sizeof *plan);
     if (!plan)
@@ -129,8 +133,8 @@ dc_status dc_plan_create(const dc_problem *problem, dc_plan **result, const char
             plan->problem.axis[a].out = 1; /* so that a schedule exists */
         }
     reorder_axes(plan);
-    plan->kernels = dc_current_kernels(problem->element);
-    dc_status status = dc_select(&plan->problem, plan->kernels, &plan->schedule, reason);
+    plan->kernels = kernels;
+    dc_status status = dc_select(&plan->problem, kernels, &plan->schedule, reason);
     if (status != DC_OK) {
         dc_release(plan);
         return status;

@@ -27,6 +27,7 @@ cdef extern from "directconv.h" nogil:
         Py_ssize_t size "in"
         Py_ssize_t out, kernel, stride, dilation, before
     ctypedef struct dc_problem:
+        int isa
         dc_element element
         dc_layout layout
         dc_algorithm algorithm
@@ -55,9 +56,7 @@ cdef extern from "directconv.h" nogil:
     size_t dc_plan_workspace(const dc_plan *, int)
     double dc_plan_operations(const dc_plan *)
     const char *dc_isa_name(int)
-    const char *dc_isa_current()
-    bint dc_isa_use(const char *)
-    double dc_fma_operations(dc_element, Py_ssize_t)
+    double dc_fma_operations(int, dc_element, Py_ssize_t)
     bint dc_has_openmp()
     int dc_openmp_threads()
 
@@ -73,8 +72,9 @@ cdef extern from *:
     """
     const char *DC_COMPILER
 
-# Below this many operations giving up the GIL costs more than it lets others gain.
-cdef double SMALL_CALL = 2e5
+# Below this many operations neither giving up the GIL nor a second thread is worth its cost.
+SMALL_CALL = 2e5
+cdef double small_call = SMALL_CALL
 
 
 cdef int check(dc_status status, const char *reason) except -1:
@@ -94,7 +94,7 @@ cdef int read_problem(object spec, tuple sizes, int element, tuple codes,
     """Fills `p` from a ConvSpec and the sizes along each axis: (input, output, pad before)."""
     cdef int dims = spec.dims, a, i
     p.element = <dc_element>element
-    p.layout, p.algorithm, p.padding = codes
+    p.isa, p.layout, p.algorithm, p.padding = codes
     p.groups = spec.groups
     p.in_channels = spec.in_channels
     p.out_channels = spec.out_channels
@@ -135,27 +135,9 @@ cdef class Weights:
 
     def __cinit__(self, spec, int element, tuple codes, weight, bias):
         cdef dc_problem problem
-        cdef dc_tensor tensor
-        cdef Py_buffer w, b
-        cdef const void *bias_data = NULL
-        cdef Py_ssize_t bias_stride = 0
-        read_problem(spec, (), element, codes, &problem)
-        PyObject_GetBuffer(weight, &w, PyBUF_STRIDED_RO)
-        try:
-            read_tensor(&w, spec.dims, False, &tensor)
-            if bias is None:
-                check(dc_weights_create(&problem, &tensor, NULL, 0, &self.weights), NULL)
-                return
-            PyObject_GetBuffer(bias, &b, PyBUF_STRIDED_RO)
-            try:
-                bias_data = b.buf
-                bias_stride = b.strides[0] // b.itemsize
-                check(dc_weights_create(&problem, &tensor, bias_data, bias_stride, &self.weights),
-                      NULL)
-            finally:
-                PyBuffer_Release(&b)
-        finally:
-            PyBuffer_Release(&w)
+        if spec is not None:  # else Plan.pack fills it
+            read_problem(spec, (), element, codes, &problem)
+            pack(self, &problem, spec.dims, weight, bias)
 
     def __dealloc__(self):
         dc_weights_destroy(self.weights)
@@ -165,25 +147,51 @@ cdef class Weights:
         return dc_weights_bytes(self.weights)
 
 
+cdef int pack(Weights self, const dc_problem *problem, int dims, weight, bias) except -1:
+    cdef dc_tensor tensor
+    cdef Py_buffer w, b
+    cdef dc_status status
+    PyObject_GetBuffer(weight, &w, PyBUF_STRIDED_RO)
+    try:
+        read_tensor(&w, dims, False, &tensor)
+        if bias is None:
+            status = dc_weights_create(problem, &tensor, NULL, 0, &self.weights)
+        else:
+            PyObject_GetBuffer(bias, &b, PyBUF_STRIDED_RO)
+            status = dc_weights_create(problem, &tensor, b.buf, b.strides[0] // b.itemsize,
+                                       &self.weights)
+            PyBuffer_Release(&b)
+    finally:
+        PyBuffer_Release(&w)
+    return check(status, NULL)
+
+
 cdef class Plan:
     """A convolution of one shape: algorithm, schedule, workspace; immutable."""
     cdef dc_plan *plan
+    cdef dc_problem problem
     cdef int dims
     cdef bint channels_last
     cdef double image_operations
 
     def __cinit__(self, spec, tuple sizes, int element, tuple codes):
-        cdef dc_problem problem
         cdef const char *reason = NULL
-        read_problem(spec, sizes, element, codes, &problem)
+        cdef dc_status status
+        read_problem(spec, sizes, element, codes, &self.problem)
         self.dims = spec.dims
-        self.channels_last = problem.layout == DC_CHANNELS_LAST
-        cdef dc_status status = dc_plan_create(&problem, &self.plan, &reason)
+        self.channels_last = self.problem.layout == DC_CHANNELS_LAST
+        status = dc_plan_create(&self.problem, &self.plan, &reason)
         check(status, reason)
         self.image_operations = dc_plan_operations(self.plan)
 
     def __dealloc__(self):
         dc_plan_destroy(self.plan)
+
+    def pack(self, weight, bias):
+        """The weights for this plan; arrays of its element type."""
+        cdef Weights weights = Weights(None, 0, (), None, None)
+        pack(weights, &self.problem, self.dims, weight, bias)
+        return weights
 
     def execute(self, Weights weights not None, input, residual, out, int threads):
         """Writes the convolution of `input` to `out`. All arrays have the plan's element type and
@@ -205,7 +213,7 @@ cdef class Plan:
                     batch = x.shape[0] if x.ndim == self.dims + 2 else 1
                     read_tensor(&x, self.dims, self.channels_last, &input_tensor)
                     read_tensor(&y, self.dims, self.channels_last, &out_tensor)
-                    if self.image_operations * batch < SMALL_CALL:
+                    if self.image_operations * batch < small_call:
                         status = dc_plan_execute(self.plan, weights.weights, &input_tensor, add,
                                                  &out_tensor, batch, threads)
                     else:
@@ -247,19 +255,10 @@ def isas():
     return names
 
 
-def isa():
-    return dc_isa_current().decode()
-
-
-def use_isa(name):
-    """Chooses a variant; False if it is unknown or absent. Plans and weights keep theirs."""
-    return dc_isa_use(name.encode())
-
-
-def fma_operations(int element, Py_ssize_t repeats):
+def fma_operations(int isa, int element, Py_ssize_t repeats):
     cdef double operations
     with nogil:
-        operations = dc_fma_operations(<dc_element>element, repeats)
+        operations = dc_fma_operations(isa, <dc_element>element, repeats)
     return operations
 
 

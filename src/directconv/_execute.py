@@ -23,38 +23,56 @@ class Prepared:
     plan: _core.Plan
     dtype: np.dtype  # of the result
     compute: np.dtype  # float32 or float64
+    small: int  # 1 if one image is too little work for a second thread, else 0
 
 
-def codes(spec: ConvSpec) -> tuple[int, int, int]:
-    return _LAYOUT[spec.layout], _ALGORITHM[spec.algorithm], _PADDING[spec.padding_mode]
+def _codes(spec: ConvSpec, isa: str) -> tuple[int, int, int, int]:
+    return (
+        _runtime.ISAS.index(isa),
+        _LAYOUT[spec.layout],
+        _ALGORITHM[spec.algorithm],
+        _PADDING[spec.padding_mode],
+    )
 
 
 @lru_cache(maxsize=128)
 def _plan(
     spec: ConvSpec, sizes: tuple[tuple[int, int, int], ...], element: int, isa: str
 ) -> _core.Plan:
-    return _core.Plan(spec, sizes, element, codes(spec))
+    return _core.Plan(spec, sizes, element, _codes(spec, isa))
 
 
-def prepare(spec: ConvSpec, input_shape: tuple[int, ...], dtype: np.dtype) -> Prepared:
+def prepare(
+    spec: ConvSpec, input_shape: tuple[int, ...], dtype: np.dtype, isa: str
+) -> Prepared:
     """Settle sizes and make the plan. ValueError if a named algorithm cannot serve the shape."""
     geometry = spec.geometry(input_shape)
     compute = compute_dtype(dtype)
-    element = _runtime.ELEMENTS[compute.name]
     before = (pad[0] for pad in geometry.pads)
     sizes = tuple(zip(geometry.spatial, geometry.output_spatial, before, strict=True))
-    plan = _plan(spec, sizes, element, _runtime.current_isa)
-    return Prepared(geometry, plan, dtype, compute)
+    plan = _plan(spec, sizes, _runtime.ELEMENTS[compute.name], isa)
+    small = geometry.batch * plan.operations < _core.SMALL_CALL
+    return Prepared(geometry, plan, dtype, compute, int(small))
 
 
-def pack(spec: ConvSpec, weight: Array, bias: Array | None, compute: np.dtype) -> _core.Weights:
-    """Bring weights and bias (any dtype) into the order in which the kernels read them."""
+def pack_for_layer(
+    spec: ConvSpec, weight: Array, bias: Array | None, compute: np.dtype, isa: str
+) -> _core.Weights:
+    """Pack weights and bias (any dtype) for inputs of all sizes."""
     return _core.Weights(
         spec,
         _runtime.ELEMENTS[compute.name],
-        codes(spec),
+        _codes(spec, isa),
         as_computed(weight, compute),
         None if bias is None else as_computed(bias, compute),
+    )
+
+
+def pack(prepared: Prepared, weight: Array, bias: Array | None) -> _core.Weights:
+    """Pack weights and bias (any dtype) for one plan."""
+    compute = prepared.compute
+    return prepared.plan.pack(
+        as_computed(weight, compute), None if bias is None else as_computed(bias, compute)
     )
 
 
@@ -84,7 +102,7 @@ def run(
         as_computed(x, compute),
         None if residual is None else as_computed(residual, compute),
         target,
-        _runtime.get_num_threads() if threads is None else threads,
+        prepared.small or (_runtime.get_num_threads() if threads is None else threads),
     )
     if not direct:
         with np.errstate(all="ignore"):  # beyond float16's range: infinity, as in float32

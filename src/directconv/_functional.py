@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import TypeAlias
+
+import numpy as np
 import numpy.typing as npt
 
-from directconv import _execute
+from directconv import _execute, _runtime
 from directconv._spec import (
     Activation,
     Array,
@@ -19,6 +23,8 @@ from directconv._spec import (
 )
 
 __all__ = ["conv1d", "conv2d", "conv3d"]
+
+_Described: TypeAlias = tuple[tuple[int, ...], np.dtype]  # an array's shape and dtype
 
 
 def conv1d(
@@ -234,10 +240,57 @@ def _convolve(
     w = as_array("weight", weight)
     b = None if bias is None else as_array("bias", bias)
     r = None if residual is None else as_array("residual", residual)
+    arguments = (
+        (_kinds(stride), _kinds(padding), _kinds(dilation)),
+        _runtime.current_isa(),
+        (x.shape, x.dtype),
+        (w.shape, w.dtype),
+        None if b is None else (b.shape, b.dtype),
+        None if r is None else r.dtype,
+        dims, stride, padding, dilation, groups, padding_mode, padding_value, layout,
+        activation, algorithm,
+    )  # fmt: skip
+    try:
+        prepared = _prepare_once(*arguments)
+    except TypeError:  # a list, which has no hash, or an argument that is refused: say why
+        prepared = _prepare(*arguments)
+    if r is not None:
+        check_residual(r, prepared.geometry.output_shape)
+    if out is not None:
+        inputs = (("input", x), ("weight", w), ("bias", b), ("residual", r))
+        check_out(out, prepared.geometry.output_shape, prepared.dtype, inputs)
+    if threads is not None:
+        threads = check_threads(threads)
+    return _execute.run(prepared, _execute.pack(prepared, w, b), x, r, out, threads)
+
+
+def _kinds(value: object) -> object:
+    """Tell 1 from 1.0 and True, which are equal as keys of a cache."""
+    return tuple(map(_kinds, value)) if type(value) is tuple else type(value)
+
+
+def _prepare(
+    kinds: object,
+    isa: str,
+    x: _Described,
+    w: _Described,
+    b: _Described | None,
+    residual_dtype: np.dtype | None,
+    dims: int,
+    stride: PerAxis,
+    padding: Padding,
+    dilation: PerAxis,
+    groups: int,
+    padding_mode: str,
+    padding_value: float,
+    layout: str,
+    activation: Activation,
+    algorithm: str,
+) -> _execute.Prepared:
     spec = ConvSpec.create(
         dims,
-        w.shape,
-        None if b is None else b.shape,
+        w[0],
+        None if b is None else b[0],
         stride,
         padding,
         dilation,
@@ -248,12 +301,14 @@ def _convolve(
         activation=activation,
         algorithm=algorithm,
     )
-    inputs = (("input", x), ("weight", w), ("bias", b), ("residual", r))
-    prepared = _execute.prepare(spec, x.shape, result_dtype(*inputs))
-    if r is not None:
-        check_residual(r, prepared.geometry.output_shape)
-    if out is not None:
-        check_out(out, prepared.geometry.output_shape, prepared.dtype, inputs)
-    threads = check_threads(threads)
-    weights = _execute.pack(spec, w, b, prepared.compute)
-    return _execute.run(prepared, weights, x, r, out, threads)
+    dtype = result_dtype(
+        ("input", x[1]),
+        ("weight", w[1]),
+        ("bias", None if b is None else b[1]),
+        ("residual", residual_dtype),
+    )
+    return _execute.prepare(spec, x[0], dtype, isa)
+
+
+# Calls repeat: checking their arguments would take longer than a small convolution.
+_prepare_once = lru_cache(maxsize=256, typed=True)(_prepare)

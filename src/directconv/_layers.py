@@ -28,15 +28,15 @@ __all__ = ["Conv1d", "Conv2d", "Conv3d"]
 class _Conv:
     """A convolution whose weights are packed once; immutable, picklable, safe to share."""
 
-    __slots__ = ("_arguments", "_bias", "_last", "_packed", "_spec", "_weight")
+    __slots__ = ("_arguments", "_bias", "_isa", "_last", "_packed", "_spec", "_weight")
     _dims: ClassVar[int]
 
     _spec: ConvSpec
     _weight: Array
     _bias: Array | None
     _arguments: dict[str, Any]
-    # By computing dtype (two at most) and instruction set (one, but for tests).
-    _packed: dict[tuple[np.dtype[Any], str], _core.Weights]
+    _packed: dict[np.dtype[Any], _core.Weights]  # by computing dtype: two at most
+    _isa: str  # of the packed weights, and so of every call
     # The last input's shape and dtype with what they led to. One entry, replaced as a whole, so
     # threads may race for it.
     _last: tuple[tuple[int, ...], np.dtype[Any], _execute.Prepared, _core.Weights] | None
@@ -76,6 +76,7 @@ class _Conv:
         put(self, "_spec", spec)
         put(self, "_weight", w)
         put(self, "_bias", b)
+        put(self, "_isa", _runtime.current_isa())
         put(self, "_packed", {})
         put(self, "_last", None)
         put(
@@ -129,7 +130,7 @@ class _Conv:
         x = as_array("input", input)
         r = None if residual is None else as_array("residual", residual)
         inputs = (("input", x), ("weight", self._weight), ("bias", self._bias), ("residual", r))
-        prepared = _execute.prepare(self._spec, x.shape, result_dtype(*inputs))
+        prepared = _execute.prepare(self._spec, x.shape, result_dtype(*inputs), self._isa)
         if r is not None:
             check_residual(r, prepared.geometry.output_shape)
         if out is not None:
@@ -179,14 +180,15 @@ class _Conv:
         dtypes = {a.dtype for a in (self._weight, self._bias) if a is not None}
         dtype = np.result_type(*dtypes)
         floating = dtype if dtype.kind not in "biu" else np.dtype(np.float64)
-        return _execute.prepare(self._spec, tuple(input_shape), floating)
+        return _execute.prepare(self._spec, tuple(input_shape), floating, self._isa)
 
     def _weights(self, compute: np.dtype[Any]) -> _core.Weights:
-        key = compute, _runtime.current_isa
-        packed = self._packed.get(key)
+        packed = self._packed.get(compute)
         if packed is None:
-            packed = _execute.pack(self._spec, self._weight, self._bias, compute)
-            self._packed[key] = packed
+            packed = _execute.pack_for_layer(
+                self._spec, self._weight, self._bias, compute, self._isa
+            )
+            self._packed[compute] = packed
         return packed
 
     def __repr__(self) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 
 from directconv import _core
@@ -14,6 +12,7 @@ from directconv._spec import check_threads
 __all__ = [
     "available_isas",
     "config",
+    "current_isa",
     "fma_peak",
     "get_num_threads",
     "set_num_threads",
@@ -22,12 +21,11 @@ __all__ = [
 ]
 
 ELEMENTS = {"float32": 0, "float64": 1}
+ISAS = _core.isas()
 
 # The number asked for, and what OpenMP allowed at that moment: a lower value since then is a limit
 # that somebody set on purpose (threadpoolctl), and holds for us as well.
 _asked: tuple[int, int] | None = None
-
-current_isa = ""
 
 
 def get_num_threads() -> int:
@@ -97,29 +95,32 @@ def available_isas() -> list[str]:
     >>> "wide" in available_isas()
     True
     """
-    return _core.isas()
+    return list(ISAS)
+
+
+def current_isa() -> str:
+    """Return the name of the variant in use."""
+    return _isa
 
 
 def use_isa(name: str) -> None:
-    """Choose the variant for what is prepared from now on; for tests and benchmarks.
-
-    A layer that has seen an input of some shape keeps the variant it used for it, until an input
-    of another shape comes.
-    """
-    global current_isa
-    if not _core.use_isa(name):
+    """Choose the variant for functions, and for layers made from now on; for tests."""
+    global _isa
+    if name not in ISAS:
         raise ValueError(
-            f"instruction set {name!r} is unknown or absent; present: {', '.join(_core.isas())}"
+            f"instruction set {name!r} is unknown or absent; present: {', '.join(ISAS)}"
         )
-    current_isa = name
+    _isa = name
 
 
 def config() -> dict[str, object]:
     """Return the facts that `show_config` prints, as a dictionary."""
+    from importlib.metadata import version  # slow to import
+
     return {
         "version": version("directconv"),
-        "isa": _core.isa(),
-        "isas": _core.isas(),
+        "isa": _isa,
+        "isas": available_isas(),
         "openmp": _core.has_openmp(),
         "threads": get_num_threads(),
         "compiler": _core.compiler(),
@@ -136,7 +137,7 @@ def show_config() -> None:
     """
     facts = config()
     print(f"directconv {facts['version']}")
-    print(f"instruction set: {facts['isa']} (present: {', '.join(_core.isas())})")
+    print(f"instruction set: {facts['isa']} (present: {', '.join(ISAS)})")
     print(f"OpenMP: {'yes' if facts['openmp'] else 'no'}, threads: {facts['threads']}")
     print(f"compiler: {facts['compiler']}")
 
@@ -158,13 +159,15 @@ def fma_peak(dtype: str = "float32", threads: int = 1, seconds: float = 0.05) ->
     float
         Operations per second of all threads together; a multiply-add counts as two.
     """
-    element = ELEMENTS[dtype]
+    from concurrent.futures import ThreadPoolExecutor  # slow to import
+
+    element, isa = ELEMENTS[dtype], ISAS.index(_isa)
 
     def best_rate(until: float) -> float:
         repeats, best = 20_000, 0.0
         while time.perf_counter() < until:
             start = time.perf_counter()
-            operations = _core.fma_operations(element, repeats)
+            operations = _core.fma_operations(isa, element, repeats)
             best = max(best, operations / (time.perf_counter() - start))
         return best
 
@@ -217,21 +220,19 @@ def _environment_threads() -> int | None:
     return int(text)
 
 
-def _environment_isa() -> None:
-    global current_isa
-    name = os.environ.get("DIRECTCONV_ISA", "")
-    current_isa = _core.isa()
-    if not name:
-        return
-    try:
-        use_isa(name)
-    except ValueError as error:
-        raise ImportError(f"DIRECTCONV_ISA: {error}") from None
+def _environment_isa() -> str:
+    name = os.environ.get("DIRECTCONV_ISA", "") or ISAS[0]
+    if name not in ISAS:
+        raise ImportError(
+            f"DIRECTCONV_ISA names {name!r}, which is unknown or absent; "
+            f"present: {', '.join(ISAS)}"
+        )
+    return name
 
 
 _limit = None if os.environ.get("OMP_NUM_THREADS") else _control_group_limit()
 _DEFAULT_LIMIT = _limit if _limit is not None else 2**31 - 1
-_environment_isa()
+_isa = _environment_isa()
 _wanted = _environment_threads()
 if _wanted is not None:
     set_num_threads(_wanted)
