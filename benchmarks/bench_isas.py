@@ -21,7 +21,7 @@ from directconv.cli.measure import Array, prepare, using_threads
 @contextmanager
 def packed_layer(layer: Layer, isa: str) -> Iterator[Callable[[], Array]]:
     """Make a layer for one instruction set and one thread, to be called in the block."""
-    before = _runtime.current_isa
+    before = _runtime.current_isa()
     _runtime.use_isa(isa)
     try:
         with using_threads(1):

@@ -33,7 +33,7 @@ NUMPY_MODES = {
 @contextmanager
 def isa_in_use(name: str) -> Iterator[None]:
     """Plans made in the block are made for this instruction set."""
-    before = _runtime.current_isa
+    before = _runtime.current_isa()
     _runtime.use_isa(name)
     try:
         yield

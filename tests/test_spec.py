@@ -571,7 +571,7 @@ def test_ragged_lists_are_refused():
     ],
 )
 def test_promotion_is_numpys(dtypes, expected):
-    named = [("x", None if dtype is None else np.zeros(1, dtype)) for dtype in dtypes]
+    named = [("x", None if dtype is None else np.dtype(dtype)) for dtype in dtypes]
     result = result_dtype(*named)
     assert result == expected
     assert result.isnative
@@ -583,9 +583,9 @@ def test_integers_alone_are_refused():
         match=r"^input is uint8 and weight is int64, and integers are not convolved; convert "
         r"with input\.astype\(numpy\.float32\)$",
     ):
-        result_dtype(("input", np.zeros(1, "u1")), ("weight", np.zeros(1, "i8")))
+        result_dtype(("input", np.dtype("u1")), ("weight", np.dtype("i8")))
     with pytest.raises(TypeError, match=r"^input is bool, and integers are not convolved"):
-        result_dtype(("input", np.zeros(1, bool)))
+        result_dtype(("input", np.dtype(bool)))
 
 
 @pytest.mark.parametrize("other", ["f2", "i4"])
@@ -593,7 +593,7 @@ def test_dtypes_without_a_common_one_are_refused(other):
     with pytest.raises(
         TypeError, match=r"^input is .* and weight is bfloat16, which NumPy does"
     ):
-        result_dtype(("input", np.zeros(1, other)), ("weight", np.zeros(1, BFLOAT16)))
+        result_dtype(("input", np.dtype(other)), ("weight", BFLOAT16))
 
 
 def test_half_precision_is_computed_in_single():

@@ -46,7 +46,7 @@ dc_family dc_select_family(const dc_problem *p, const dc_kernels *kernels)
     const ptrdiff_t inputs = p->in_channels / p->groups, outputs = p->out_channels / p->groups;
     if (inputs == 0)
         return DC_CHANNEL_LANES;
-    if (outputs <= FEW_OUTPUTS)
+    if (outputs <= FEW_OUTPUTS && outputs != kernels->lanes)
         return DC_PIXEL_LANES;
     if (p->layout == DC_CHANNELS_LAST)
         return DC_CHANNEL_LANES;

@@ -19,6 +19,7 @@ from directconv._spec import (
     check_residual,
     check_threads,
     compute_dtype,
+    dtypes_of,
     result_dtype,
 )
 
@@ -95,7 +96,7 @@ class _Conv:
             },
         )
         if any(a is not None and a.dtype.kind not in "biu" for a in (w, b)):
-            self._weights(compute_dtype(result_dtype(("weight", w), ("bias", b))))
+            self._weights(compute_dtype(result_dtype(*dtypes_of(("weight", w), ("bias", b)))))
 
     @property
     def weight(self) -> Array:
@@ -130,7 +131,7 @@ class _Conv:
         x = as_array("input", input)
         r = None if residual is None else as_array("residual", residual)
         inputs = (("input", x), ("weight", self._weight), ("bias", self._bias), ("residual", r))
-        prepared = _execute.prepare(self._spec, x.shape, result_dtype(*inputs), self._isa)
+        prepared = _execute.prepare(self._spec, x.shape, result_dtype(*dtypes_of(*inputs)), self._isa)
         if r is not None:
             check_residual(r, prepared.geometry.output_shape)
         if out is not None:

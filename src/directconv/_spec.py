@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsFloat, SupportsIndex, TypeAlias, TypeGuard, cast
 
@@ -32,6 +32,7 @@ __all__ = [
     "check_residual",
     "check_threads",
     "compute_dtype",
+    "dtypes_of",
     "result_dtype",
 ]
 
@@ -364,6 +365,8 @@ def as_array(name: str, value: object) -> Array:
     >>> as_array("bias", [0.5, 1.0]).dtype
     dtype('float64')
     """
+    if type(value) is np.ndarray and value.dtype.char in "fd":  # the usual case, in little time
+        return value
     try:
         array: Array = np.asarray(value)
     except ValueError as error:
@@ -384,13 +387,13 @@ def as_array(name: str, value: object) -> Array:
     )
 
 
-def result_dtype(*named_arrays: NamedArray) -> np.dtype[Any]:
-    """Promote the dtypes of arrays by NumPy's rules.
+def result_dtype(*named_dtypes: tuple[str, np.dtype[Any] | None]) -> np.dtype[Any]:
+    """Promote dtypes by NumPy's rules.
 
     Parameters
     ----------
-    *named_arrays : (str, numpy.ndarray or None)
-        Arguments by name, as `as_array` returned them; a None is passed over.
+    *named_dtypes : (str, numpy.dtype or None)
+        Dtypes of arguments by name, of arrays from `as_array`; a None is passed over.
 
     Returns
     -------
@@ -404,11 +407,11 @@ def result_dtype(*named_arrays: NamedArray) -> np.dtype[Any]:
 
     Examples
     --------
-    >>> image, kernel = np.zeros((1, 8), np.uint8), np.zeros((1, 1, 3), np.float32)
+    >>> image, kernel = np.dtype(np.uint8), np.dtype(np.float32)
     >>> result_dtype(("input", image), ("weight", kernel), ("bias", None))
     dtype('float32')
     """
-    named = [(name, array.dtype) for name, array in named_arrays if array is not None]
+    named = [(name, dtype) for name, dtype in named_dtypes if dtype is not None]
     try:
         dtype = np.result_type(*(dtype for _, dtype in named))
     except TypeError:
@@ -419,6 +422,12 @@ def result_dtype(*named_arrays: NamedArray) -> np.dtype[Any]:
         reason = "and integers are not convolved"
     listed = " and ".join(f"{name} is {dtype}" for name, dtype in named)
     raise TypeError(f"{listed}, {reason}; convert with {named[0][0]}.astype(numpy.float32)")
+
+
+def dtypes_of(*named_arrays: NamedArray) -> Iterator[tuple[str, np.dtype[Any] | None]]:
+    """Name the dtypes of arrays, for `result_dtype`."""
+    for name, array in named_arrays:
+        yield name, None if array is None else array.dtype
 
 
 def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -25,6 +25,7 @@ from directconv._spec import (
     check_residual,
     check_threads,
     compute_dtype,
+    dtypes_of,
     result_dtype,
 )
 
@@ -286,7 +287,7 @@ def _convolve(
         )
     geometry = spec.geometry(x.shape)
     inputs = (("input", x), ("weight", w), ("bias", b), ("residual", r))
-    dtype = result_dtype(*inputs)
+    dtype = result_dtype(*dtypes_of(*inputs))
     if r is not None:
         check_residual(r, geometry.output_shape)
     if out is not None:

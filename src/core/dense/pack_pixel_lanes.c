@@ -61,7 +61,7 @@ dc_status dc_pixel_lanes_pack(const dc_problem *p, const dc_kernels *kernels, co
         kernels->gather(&(dc_gather){.positions = 1, .channels = p->out_channels, .source = bias,
                                      .channel_stride = bias_stride, .out = r.bias});
     else
-        kernels->fill(r.bias, p->out_channels, 0);
+        kernels->fill(r.bias, 1, 0, p->out_channels, 0);
     *packed = r;
     return DC_OK;
 }

@@ -74,14 +74,14 @@ void dc_stage_for_channel_lanes(const dc_staging *g)
             char *row = g->out + (z * s->pitch[0] + y * s->pitch[1]) * bytes;
             const ptrdiff_t sz = table[0][z], sy = table[1][y];
             if (sz < 0 || sy < 0) {
-                g->kernels->fill(row, used[2].extent * s->pitch[2], p->padding_value);
+                g->kernels->fill(row, 1, 0, used[2].extent * s->pitch[2], p->padding_value);
                 continue;
             }
             const char *from = g->source + (sz * g->strides[1] + sy * g->strides[2]) * bytes;
             for (const run *r = runs; r < runs + run_count; r++) {
                 char *to = row + r->position * s->pitch[2] * bytes;
                 if (r->source < 0)
-                    g->kernels->fill(to, r->length * s->pitch[2], p->padding_value);
+                    g->kernels->fill(to, 1, 0, r->length * s->pitch[2], p->padding_value);
                 else
                     g->kernels->gather(&(dc_gather){
                         .positions = r->length,
@@ -109,9 +109,7 @@ static void stage_plane(const dc_staging *g, const char *source, const ptrdiff_t
         for (const run *r = runs; r < runs + run_count; r++) {
             char *to = out + (y * s->phases[2].length + r->position) * bytes;
             if (rows[y] < 0 || r->source < 0) {
-                for (ptrdiff_t c = 0; c < g->channels; c++)
-                    g->kernels->fill(to + c * s->channel_pitch * bytes, r->length,
-                                     p->padding_value);
+                g->kernels->fill(to, g->channels, s->channel_pitch, r->length, p->padding_value);
                 continue;
             }
             /* Here the columns take the place of the channels: they become neighbours. */
@@ -125,14 +123,6 @@ static void stage_plane(const dc_staging *g, const char *source, const ptrdiff_t
                 .pitch = s->channel_pitch,
             });
         }
-}
-
-static void fill_plane(const dc_staging *g, ptrdiff_t count, char *out)
-{
-    const ptrdiff_t bytes = (ptrdiff_t)dc_element_bytes(g->problem->element);
-    for (ptrdiff_t c = 0; c < g->channels; c++)
-        g->kernels->fill(out + c * g->schedule->channel_pitch * bytes, count,
-                         g->problem->padding_value);
 }
 
 void dc_stage_for_pixel_lanes(const dc_staging *g)
@@ -163,7 +153,8 @@ void dc_stage_for_pixel_lanes(const dc_staging *g)
                         ((pz * ph[0].length + z) * ph[1].planes + py) * ph[2].planes + px;
                     char *out = g->out + at * plane * bytes;
                     if (table[0][z] < 0)
-                        fill_plane(g, plane, out);
+                        g->kernels->fill(out, g->channels, s->channel_pitch, plane,
+                                         p->padding_value);
                     else
                         stage_plane(g, g->source + table[0][z] * g->strides[1] * bytes, table[1],
                                     used[1], runs, run_count, out);

@@ -84,7 +84,7 @@ typedef struct dc_kernels {
     void (*pixel_lanes)(const dc_pixel_tile *);
     void (*store)(const dc_store *);
     void (*gather)(const dc_gather *);
-    void (*fill)(void *out, ptrdiff_t count, double value);
+    void (*fill)(void *out, ptrdiff_t rows, ptrdiff_t pitch, ptrdiff_t count, double value);
     double (*fma_operations)(ptrdiff_t repeats);
 } dc_kernels;
 
