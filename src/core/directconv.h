@@ -23,7 +23,13 @@ typedef enum dc_element { DC_FLOAT32, DC_FLOAT64, DC_ELEMENTS } dc_element;
 DC_INLINE size_t dc_element_bytes(dc_element e) { return e == DC_FLOAT32 ? 4 : 8; }
 
 typedef enum dc_layout { DC_CHANNELS_FIRST, DC_CHANNELS_LAST } dc_layout;
-typedef enum dc_algorithm { DC_AUTO, DC_DIRECT, DC_WINOGRAD, DC_FFT, DC_SEPARABLE } dc_algorithm;
+typedef enum dc_algorithm {
+    DC_AUTO,
+    DC_DIRECT,
+    DC_WINOGRAD,
+    DC_FFT,
+    DC_SEPARABLE
+} dc_algorithm;
 typedef enum dc_padding {
     DC_CONSTANT,
     DC_REFLECT,
@@ -57,8 +63,8 @@ typedef struct dc_tensor {
 /* Weights and bias in the order the kernels read them. Needs no sizes of images: the extents
  * `in`, `out` and `before` of the problem are ignored. Immutable. */
 typedef struct dc_weights dc_weights;
-dc_status dc_weights_create(const dc_problem *problem, const dc_tensor *weights, const void *bias,
-                            ptrdiff_t bias_stride, dc_weights **result);
+dc_status dc_weights_create(const dc_problem *problem, const dc_tensor *weights,
+                            const void *bias, ptrdiff_t bias_stride, dc_weights **result);
 void dc_weights_destroy(dc_weights *weights);
 size_t dc_weights_bytes(const dc_weights *weights);
 
@@ -69,9 +75,9 @@ void dc_plan_destroy(dc_plan *plan);
 
 /* `residual` may be NULL. Weights must come from the same problem. May be called from many threads
  * at once with one plan; allocates its workspace before it writes anything. */
-dc_status dc_plan_execute(const dc_plan *plan, const dc_weights *weights, const dc_tensor *input,
-                          const dc_tensor *residual, const dc_tensor *output, ptrdiff_t batch,
-                          int threads);
+dc_status dc_plan_execute(const dc_plan *plan, const dc_weights *weights,
+                          const dc_tensor *input, const dc_tensor *residual,
+                          const dc_tensor *output, ptrdiff_t batch, int threads);
 
 const char *dc_plan_algorithm(const dc_plan *plan);
 const char *dc_plan_family(const dc_plan *plan);

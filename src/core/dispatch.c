@@ -8,8 +8,8 @@ enum { VARIANTS = 5 };
 
 static const dc_variant *variant_at(int index)
 {
-    const dc_variant *const all[VARIANTS] = {dc_variant_avx512, dc_variant_avx2, dc_variant_sse2,
-                                             dc_variant_neon, dc_variant_wide};
+    const dc_variant *const all[VARIANTS] = {dc_variant_avx512, dc_variant_avx2,
+                                             dc_variant_sse2, dc_variant_neon, dc_variant_wide};
     return all[index];
 }
 

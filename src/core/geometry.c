@@ -49,7 +49,8 @@ void dc_span_sources(const dc_axis *axis, dc_padding padding, const dc_span *spa
     for (ptrdiff_t i = 0; i < span->extent; i++) {
         ptrdiff_t position = origin + i;
         if (by_tap)
-            position = origin + i % span->outputs * axis->stride + i / span->outputs * axis->dilation;
+            position =
+                origin + i % span->outputs * axis->stride + i / span->outputs * axis->dilation;
         table[i] = dc_source_index(position, axis->in, padding);
     }
 }
@@ -70,13 +71,14 @@ dc_phases dc_axis_phases(const dc_axis *axis, ptrdiff_t outputs)
     const ptrdiff_t divisor = common_divisor(axis->stride, axis->dilation);
     const ptrdiff_t planes = axis->stride / divisor;
     const ptrdiff_t reach = (axis->kernel - 1) * axis->dilation / axis->stride;
-    if ((double)planes * ((double)outputs + (double)reach) < (double)axis->kernel * (double)outputs)
+    if ((double)planes * ((double)outputs + (double)reach) <
+        (double)axis->kernel * (double)outputs)
         return (dc_phases){planes, outputs + reach, divisor, false};
     return (dc_phases){axis->kernel, outputs, axis->dilation, true};
 }
 
-void dc_phases_tap(const dc_axis *axis, const dc_phases *phases, ptrdiff_t tap, ptrdiff_t *plane,
-                   ptrdiff_t *position)
+void dc_phases_tap(const dc_axis *axis, const dc_phases *phases, ptrdiff_t tap,
+                   ptrdiff_t *plane, ptrdiff_t *position)
 {
     const ptrdiff_t at = tap * axis->dilation;
     *plane = phases->by_tap ? tap : at % axis->stride / phases->plane_step;

@@ -34,8 +34,8 @@ typedef struct dc_phases {
 dc_phases dc_axis_phases(const dc_axis *axis, ptrdiff_t outputs);
 
 /* Where tap k of output 0 lies: its plane, and the position in it. */
-void dc_phases_tap(const dc_axis *axis, const dc_phases *phases, ptrdiff_t tap, ptrdiff_t *plane,
-                   ptrdiff_t *position);
+void dc_phases_tap(const dc_axis *axis, const dc_phases *phases, ptrdiff_t tap,
+                   ptrdiff_t *plane, ptrdiff_t *position);
 
 /* Fills table[0..count-1] with the sources of a plane, for outputs first.. of the axis. */
 void dc_phases_sources(const dc_axis *axis, dc_padding padding, const dc_phases *phases,

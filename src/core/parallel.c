@@ -33,7 +33,10 @@ static bool in_forked_child;
 
 static void after_fork(void) { in_forked_child = true; }
 
-__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL, NULL, after_fork); }
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, after_fork);
+}
 
 static void *run_in_thread(void *r)
 {

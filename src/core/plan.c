@@ -25,8 +25,8 @@ struct dc_weights {
 
 /* ---- Weights ---- */
 
-dc_status dc_weights_create(const dc_problem *problem, const dc_tensor *weights, const void *bias,
-                            ptrdiff_t bias_stride, dc_weights **result)
+dc_status dc_weights_create(const dc_problem *problem, const dc_tensor *weights,
+                            const void *bias, ptrdiff_t bias_stride, dc_weights **result)
 {
     *result = NULL;
     const dc_kernels *kernels = dc_kernels_of(problem->isa, problem->element);
@@ -39,7 +39,8 @@ dc_status dc_weights_create(const dc_problem *problem, const dc_tensor *weights,
     w->family = dc_select_family(problem, w->kernels);
     dc_status status =
         w->family == DC_CHANNEL_LANES
-            ? dc_channel_lanes_pack(problem, w->kernels, weights, bias, bias_stride, &w->channel)
+            ? dc_channel_lanes_pack(problem, w->kernels, weights, bias, bias_stride,
+                                    &w->channel)
             : dc_pixel_lanes_pack(problem, w->kernels, weights, bias, bias_stride, &w->pixel);
     if (status != DC_OK) {
         dc_release(w);
@@ -68,8 +69,9 @@ static bool match(const dc_weights *w, const dc_plan *plan)
     if (w->kernels != plan->kernels || w->family != s->family)
         return false;
     if (w->family == DC_CHANNEL_LANES)
-        return w->channel.groups == plan->problem.groups && w->channel.group_in == s->group_in &&
-               w->channel.group_out == s->group_out && w->channel.taps == s->taps;
+        return w->channel.groups == plan->problem.groups &&
+               w->channel.group_in == s->group_in && w->channel.group_out == s->group_out &&
+               w->channel.taps == s->taps;
     return w->pixel.groups == plan->problem.groups && w->pixel.group_in == s->group_in &&
            w->pixel.group_out == s->group_out && w->pixel.taps == s->taps;
 }
@@ -157,9 +159,9 @@ static dc_tensor reordered(const dc_plan *plan, const dc_tensor *t)
     return r;
 }
 
-dc_status dc_plan_execute(const dc_plan *plan, const dc_weights *weights, const dc_tensor *input,
-                          const dc_tensor *residual, const dc_tensor *output, ptrdiff_t batch,
-                          int threads)
+dc_status dc_plan_execute(const dc_plan *plan, const dc_weights *weights,
+                          const dc_tensor *input, const dc_tensor *residual,
+                          const dc_tensor *output, ptrdiff_t batch, int threads)
 {
     const dc_problem *p = &plan->problem;
     const dc_schedule *s = &plan->schedule;
@@ -172,9 +174,10 @@ dc_status dc_plan_execute(const dc_plan *plan, const dc_weights *weights, const 
     threads = dc_useful_threads(plan->operations * (double)batch, threads);
     const dc_tensor *add = residual ? &r : NULL;
     if (s->family == DC_CHANNEL_LANES)
-        return dc_channel_lanes_execute(p, s, plan->kernels, &weights->channel, &x, add, &y, batch,
-                                        threads);
-    return dc_pixel_lanes_execute(p, s, plan->kernels, &weights->pixel, &x, add, &y, batch, threads);
+        return dc_channel_lanes_execute(p, s, plan->kernels, &weights->channel, &x, add, &y,
+                                        batch, threads);
+    return dc_pixel_lanes_execute(p, s, plan->kernels, &weights->pixel, &x, add, &y, batch,
+                                  threads);
 }
 
 const char *dc_plan_algorithm(const dc_plan *plan)

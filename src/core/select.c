@@ -3,22 +3,25 @@
 
 /* ---- Constants, fitted on processors with 32 KiB of L1 and 512 KiB or more of L2 per core. ---- */
 enum {
-    STAGE_BYTES = 192 * 1024, /* scratch of one block: with a block of weights it fills the L2 */
-    SUM_BYTES = 96 * 1024,    /* unfinished sums of one block */
+    STAGE_BYTES = 192 *
+        1024,              /* scratch of one block: with a block of weights it fills the L2 */
+    SUM_BYTES = 96 * 1024, /* unfinished sums of one block */
     WEIGHT_BYTES = 80 * 1024, /* weights of one panel that are reused by all tiles of a block */
-    SUM_PIXELS = 48,          /* pixels summed and then stored from L1: whole tiles and vectors */
-    NARROW = 24,              /* a block is not cut narrower than this many outputs ... */
-    MIN_CHUNK = 8,            /* ... unless fewer channels than this would fit */
-    ROW_OVERHEAD = 24,        /* starting a staged row costs about this many positions */
-    L1_SET_BYTES = 256,       /* positions this far apart meet in few sets of the L1 */
+    SUM_PIXELS = 48,    /* pixels summed and then stored from L1: whole tiles and vectors */
+    NARROW = 24,        /* a block is not cut narrower than this many outputs ... */
+    MIN_CHUNK = 8,      /* ... unless fewer channels than this would fit */
+    ROW_OVERHEAD = 24,  /* starting a staged row costs about this many positions */
+    L1_SET_BYTES = 256, /* positions this far apart meet in few sets of the L1 */
     CHANNEL_SET_BYTES = 1024, /* the same for channels */
     FEW_OUTPUTS = 8,          /* so few output channels leave lanes idle */
     FEW_PRODUCTS = 288,       /* shorter sums do not repay transposing the input */
 };
-static const double BLOCK_PIXELS = 4096;   /* outputs of a block: its tables of offsets stay small */
-static const double IDLE_LANES = 1.1;        /* padded by channels to more than this is wasteful */
+static const double BLOCK_PIXELS =
+    4096;                             /* outputs of a block: its tables of offsets stay small */
+static const double IDLE_LANES = 1.1; /* padded by channels to more than this is wasteful */
 static const double THREAD_OPERATIONS = 4e5; /* less work than this is not worth a thread */
-static const double PRODUCTS_PER_COPY = 8;   /* products summed in the time of copying an element */
+static const double PRODUCTS_PER_COPY =
+    8; /* products summed in the time of copying an element */
 
 /* ---- Panels ---- */
 
@@ -64,10 +67,10 @@ dc_family dc_select_family(const dc_problem *p, const dc_kernels *kernels)
 typedef struct {
     const dc_problem *p;
     dc_family family;
-    ptrdiff_t channels;      /* staged per position, gaps included */
-    double limit;            /* staged elements */
-    double pixel_limit;      /* outputs whose sums are kept */
-    double products;         /* per output pixel and input channel */
+    ptrdiff_t channels; /* staged per position, gaps included */
+    double limit;       /* staged elements */
+    double pixel_limit; /* outputs whose sums are kept */
+    double products;    /* per output pixel and input channel */
 } block_choice;
 
 static double positions(const block_choice *c, int axis, ptrdiff_t outputs)
@@ -195,16 +198,20 @@ static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *k
     const ptrdiff_t widest = dc_min(DC_TILE_VECTORS, s->vectors) * kernels->lanes;
     const double sums = SUM_BYTES / ((double)widest * (double)bytes);
 
-    block_choice c = {.p = p, .family = s->family, .limit = STAGE_BYTES / (double)bytes,
+    block_choice c = {.p = p,
+                      .family = s->family,
+                      .limit = STAGE_BYTES / (double)bytes,
                       .pixel_limit = BLOCK_PIXELS};
     if (s->group_in)
-        s->chunk = choose_chunk(&c, s->group_in, conflict_gap(s->group_in, bytes, L1_SET_BYTES));
+        s->chunk =
+            choose_chunk(&c, s->group_in, conflict_gap(s->group_in, bytes, L1_SET_BYTES));
     s->chunks = s->group_in ? dc_ceil_div(s->group_in, s->chunk) : 1;
     s->pitch[2] = s->chunk + conflict_gap(s->chunk, bytes, L1_SET_BYTES);
 
     const ptrdiff_t steps = s->chunks == 1 ? dc_max(1, s->taps * s->group_in) : s->taps;
     const ptrdiff_t row = s->chunks == 1 ? widest : widest * s->chunk;
-    s->k_block = balanced(steps, dc_min(steps, dc_max(1, WEIGHT_BYTES / (row * (ptrdiff_t)bytes))));
+    s->k_block =
+        balanced(steps, dc_min(steps, dc_max(1, WEIGHT_BYTES / (row * (ptrdiff_t)bytes))));
     s->k_blocks = dc_ceil_div(steps, s->k_block);
 
     const bool kept = s->chunks > 1 || s->k_blocks > 1; /* sums wait for a later part */
@@ -239,8 +246,11 @@ static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *ker
     const double sums = SUM_BYTES / ((double)tile * (double)bytes);
     s->panels = dc_ceil_div(dc_max(1, s->group_out), kernels->pixel_channels);
 
-    block_choice c = {.p = p, .family = s->family, .limit = STAGE_BYTES / (double)bytes,
-                      .pixel_limit = sums, .products = (double)s->taps * (double)s->group_out};
+    block_choice c = {.p = p,
+                      .family = s->family,
+                      .limit = STAGE_BYTES / (double)bytes,
+                      .pixel_limit = sums,
+                      .products = (double)s->taps * (double)s->group_out};
     /* With a single tile of output channels the copy weighs most: fewer channels at once leave room
      * for larger blocks, which copy less beyond their edges. */
     const ptrdiff_t most = s->panels == 1 ? dc_min(s->group_in, 2 * MIN_CHUNK) : s->group_in;
@@ -252,8 +262,8 @@ static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *ker
     for (int a = 0; a < 3; a++)
         s->phases[a] = dc_axis_phases(&p->axis[a], s->block[a]);
     const dc_phases *ph = s->phases;
-    const ptrdiff_t extents[] = {ph[0].planes, ph[0].length, ph[1].planes, ph[2].planes,
-                                 ph[1].length, ph[2].length};
+    const ptrdiff_t extents[] = {ph[0].planes, ph[0].length, ph[1].planes,
+                                 ph[2].planes, ph[1].length, ph[2].length};
     size_t channel = 1;
     if (!multiply_all(&channel, extents, 6))
         return DC_TOO_LARGE;
@@ -268,8 +278,9 @@ static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *ker
     s->sum_pitch = s->block[0] * s->depth_sums;
     s->panel_group = 1;
     if (s->chunks > 1)
-        s->panel_group = dc_max(1, dc_min(s->panels, (ptrdiff_t)(SUM_BYTES / ((double)s->sum_pitch *
-                                                        (double)tile * (double)bytes))));
+        s->panel_group = dc_max(
+            1, dc_min(s->panels, (ptrdiff_t)(SUM_BYTES / ((double)s->sum_pitch * (double)tile *
+                                                          (double)bytes))));
     s->sum_elements = (size_t)(s->sum_pitch * tile * s->panel_group);
     return DC_OK;
 }

@@ -28,19 +28,21 @@ typedef struct dc_schedule {
     size_t stage_elements, sum_elements;
 
     /* channel lanes: [plane][row][position][channel] */
-    dc_span span[3];             /* staged positions of a block */
-    ptrdiff_t pitch[3];          /* elements between staged planes, rows, positions */
-    ptrdiff_t k_block, k_blocks; /* products summed before the next tile: of a whole sum, or of taps
+    dc_span span[3];    /* staged positions of a block */
+    ptrdiff_t pitch[3]; /* elements between staged planes, rows, positions */
+    ptrdiff_t k_block,
+        k_blocks;         /* products summed before the next tile: of a whole sum, or of taps
                                     when there are several chunks */
-    ptrdiff_t vectors;           /* vectors of output channels per group */
-    ptrdiff_t window;            /* pixels summed and stored together; the last window is longer */
-    ptrdiff_t sum_pixels;        /* pixels whose sums a thread keeps, per panel */
+    ptrdiff_t vectors;    /* vectors of output channels per group */
+    ptrdiff_t window;     /* pixels summed and stored together; the last window is longer */
+    ptrdiff_t sum_pixels; /* pixels whose sums a thread keeps, per panel */
 
     /* pixel lanes: [channel][planes of the depth][depth][planes of rows][planes of columns][row]
      * [column] */
     dc_phases phases[3];
     ptrdiff_t channel_pitch;
-    ptrdiff_t depth_sums, sum_pitch; /* sums of one output channel: of one depth, of the block */
+    ptrdiff_t depth_sums,
+        sum_pitch; /* sums of one output channel: of one depth, of the block */
 } dc_schedule;
 
 /* Channel lanes: the panel `index` of a group, its first vector and how many it has. */

@@ -14,8 +14,8 @@ typedef struct {
     const dc_kernels *kernels;
     const dc_channel_weights *weights;
     const dc_tensor *input, *residual, *output;
-    ptrdiff_t bytes; /* of an element */
-    dc_grid grid;    /* parts: panels, or groups of panels */
+    ptrdiff_t bytes;            /* of an element */
+    dc_grid grid;               /* parts: panels, or groups of panels */
     bool may_read_input;        /* blocks inside the image need no staging */
     const int32_t *staged_taps; /* offsets of the K products in a staged block ... */
     const int32_t *input_taps;  /* ... and in the input itself */
@@ -59,7 +59,8 @@ size_t dc_channel_lanes_thread_bytes(const dc_problem *p, const dc_schedule *s)
 {
     const size_t bytes = dc_element_bytes(p->element), pixels = block_pixels(s);
     return aligned(s->stage_elements * bytes) + aligned(s->sum_elements * bytes) +
-           aligned(pixels * sizeof(int32_t)) + aligned((size_t)s->sum_pixels * sizeof(ptrdiff_t)) +
+           aligned(pixels * sizeof(int32_t)) +
+           aligned((size_t)s->sum_pixels * sizeof(ptrdiff_t)) +
            aligned(pixels * sizeof(ptrdiff_t)) + aligned(dc_stage_table_bytes(s));
 }
 
@@ -153,7 +154,8 @@ static void begin_block(worker *w, ptrdiff_t task)
     w->pixels = dc_block_pixels(&w->block);
     w->direct = c->may_read_input;
     for (int a = 0; a < 3; a++)
-        w->direct = w->direct && dc_axis_inside(&c->p->axis[a], w->block.first[a], w->block.count[a]);
+        w->direct =
+            w->direct && dc_axis_inside(&c->p->axis[a], w->block.first[a], w->block.count[a]);
 
     const ptrdiff_t *count = w->block.count;
     ptrdiff_t from[3], to[3];
@@ -193,7 +195,8 @@ static panel panel_at(const worker *w, ptrdiff_t index)
     ptrdiff_t first;
     dc_panel(packed->vectors, index, &first, &r.vectors);
     const ptrdiff_t products = packed->taps * packed->group_in;
-    const ptrdiff_t lane = w->block.group * packed->vectors * packed->lanes + first * packed->lanes;
+    const ptrdiff_t lane =
+        w->block.group * packed->vectors * packed->lanes + first * packed->lanes;
     r.first = first * packed->lanes;
     r.lanes = r.vectors * packed->lanes;
     r.channels = dc_min(r.lanes, packed->group_out - r.first);
@@ -204,8 +207,8 @@ static panel panel_at(const worker *w, ptrdiff_t index)
 
 /* Adds the products of one chunk of input channels for pixels p0 .. p1-1 of the block. The tile's
  * fields out and out_at are set: either the scratch for sums or the output itself. */
-static void sum_chunk(const worker *w, const panel *pn, ptrdiff_t chunk, ptrdiff_t p0, ptrdiff_t p1,
-                      dc_channel_tile tile, bool activate)
+static void sum_chunk(const worker *w, const panel *pn, ptrdiff_t chunk, ptrdiff_t p0,
+                      ptrdiff_t p1, dc_channel_tile tile, bool activate)
 {
     const call *c = w->c;
     const dc_schedule *s = c->s;
@@ -249,7 +252,8 @@ static void sum_chunk(const worker *w, const panel *pn, ptrdiff_t chunk, ptrdiff
     }
 }
 
-static void store_sums(const worker *w, const panel *pn, const char *sums, ptrdiff_t p0, ptrdiff_t p1)
+static void store_sums(const worker *w, const panel *pn, const char *sums, ptrdiff_t p0,
+                       ptrdiff_t p1)
 {
     const call *c = w->c;
     const dc_tensor *residual = c->residual;
@@ -272,7 +276,8 @@ static void store_sums(const worker *w, const panel *pn, const char *sums, ptrdi
             .high = c->p->high,
         };
         if (residual) {
-            const ptrdiff_t x = p % count[2], y = p / count[2] % count[1], z = p / count[2] / count[1];
+            const ptrdiff_t x = p % count[2], y = p / count[2] % count[1],
+                            z = p / count[2] / count[1];
             const ptrdiff_t at =
                 z * residual->stride[2] + y * residual->stride[3] + x * residual->stride[4];
             store.residual = add + at * c->bytes;
@@ -362,8 +367,13 @@ dc_status dc_channel_lanes_execute(const dc_problem *p, const dc_schedule *s,
                                    const dc_tensor *input, const dc_tensor *residual,
                                    const dc_tensor *output, ptrdiff_t batch, int threads)
 {
-    call c = {.p = p, .s = s, .kernels = kernels, .weights = weights, .input = input,
-              .residual = residual, .output = output,
+    call c = {.p = p,
+              .s = s,
+              .kernels = kernels,
+              .weights = weights,
+              .input = input,
+              .residual = residual,
+              .output = output,
               .bytes = (ptrdiff_t)dc_element_bytes(p->element)};
     c.grid = dc_grid_make(p, s, batch, dc_ceil_div(s->panels, s->panel_group), threads);
     threads = (int)dc_min(threads, c.grid.units);

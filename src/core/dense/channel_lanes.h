@@ -13,8 +13,8 @@ typedef struct dc_channel_weights {
 } dc_channel_weights;
 
 dc_status dc_channel_lanes_pack(const dc_problem *problem, const dc_kernels *kernels,
-                                const dc_tensor *weights, const void *bias, ptrdiff_t bias_stride,
-                                dc_channel_weights *packed);
+                                const dc_tensor *weights, const void *bias,
+                                ptrdiff_t bias_stride, dc_channel_weights *packed);
 
 /* Bytes of scratch: shared by all threads, and for each of them. */
 size_t dc_channel_lanes_shared_bytes(const dc_schedule *schedule);

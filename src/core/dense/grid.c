@@ -16,8 +16,8 @@ static void count_units(dc_grid *g, ptrdiff_t batch)
     g->units = g->tasks * g->parts;
 }
 
-dc_grid dc_grid_make(const dc_problem *p, const dc_schedule *s, ptrdiff_t batch, ptrdiff_t parts,
-                     int threads)
+dc_grid dc_grid_make(const dc_problem *p, const dc_schedule *s, ptrdiff_t batch,
+                     ptrdiff_t parts, int threads)
 {
     dc_grid g = {.groups = p->groups, .parts = parts};
     for (int a = 0; a < 3; a++) {
@@ -28,8 +28,7 @@ dc_grid dc_grid_make(const dc_problem *p, const dc_schedule *s, ptrdiff_t batch,
     while (threads > 1 && g.units < (ptrdiff_t)threads * UNITS_PER_THREAD &&
            g.block[0] * g.block[1] * g.block[2] >= 2 * FEWEST_PIXELS) {
         const int axis = g.block[0] > 1 ? 0 : g.block[1] > 1 ? 1 : 2;
-        g.block[axis] =
-            dc_min(g.block[axis] - 1, dc_ceil_div(g.out[axis], g.blocks[axis] + 1));
+        g.block[axis] = dc_min(g.block[axis] - 1, dc_ceil_div(g.out[axis], g.blocks[axis] + 1));
         count_units(&g, batch);
     }
     return g;

@@ -8,7 +8,8 @@
 static const char *weight_at(const dc_tensor *w, ptrdiff_t oc, ptrdiff_t kd, ptrdiff_t kh,
                              ptrdiff_t kw, size_t bytes)
 {
-    ptrdiff_t at = oc * w->stride[0] + kd * w->stride[2] + kh * w->stride[3] + kw * w->stride[4];
+    ptrdiff_t at =
+        oc * w->stride[0] + kd * w->stride[2] + kh * w->stride[3] + kw * w->stride[4];
     return (const char *)w->data + at * (ptrdiff_t)bytes;
 }
 
@@ -35,8 +36,9 @@ static void pack_panel(const dc_problem *p, const dc_kernels *kernels, const dc_
             }
 }
 
-dc_status dc_channel_lanes_pack(const dc_problem *p, const dc_kernels *kernels, const dc_tensor *w,
-                                const void *bias, ptrdiff_t bias_stride, dc_channel_weights *packed)
+dc_status dc_channel_lanes_pack(const dc_problem *p, const dc_kernels *kernels,
+                                const dc_tensor *w, const void *bias, ptrdiff_t bias_stride,
+                                dc_channel_weights *packed)
 {
     const size_t bytes = dc_element_bytes(p->element);
     dc_channel_weights r = {.group_in = p->in_channels / p->groups,
@@ -50,7 +52,8 @@ dc_status dc_channel_lanes_pack(const dc_problem *p, const dc_kernels *kernels, 
     if (!dc_multiply(&bias_bytes, (size_t)r.groups))
         return DC_TOO_LARGE;
     size_t group_bytes = (size_t)row * bytes, panel_bytes;
-    if (!dc_multiply(&group_bytes, (size_t)r.taps) || !dc_multiply(&group_bytes, (size_t)r.group_in))
+    if (!dc_multiply(&group_bytes, (size_t)r.taps) ||
+        !dc_multiply(&group_bytes, (size_t)r.group_in))
         return DC_TOO_LARGE;
     panel_bytes = group_bytes;
     if (!dc_multiply(&panel_bytes, (size_t)r.groups))
@@ -74,8 +77,8 @@ dc_status dc_channel_lanes_pack(const dc_problem *p, const dc_kernels *kernels, 
             int width;
             dc_panel(r.vectors, i, &first, &width);
             const ptrdiff_t channels = dc_min(width * r.lanes, r.group_out - first * r.lanes);
-            pack_panel(p, kernels, w, g * r.group_out + first * r.lanes, channels, width * r.lanes,
-                       out);
+            pack_panel(p, kernels, w, g * r.group_out + first * r.lanes, channels,
+                       width * r.lanes, out);
             out += (size_t)(r.taps * r.group_in * width * r.lanes) * bytes;
         }
         if (bias)

@@ -27,8 +27,9 @@ static void pack_tile(const dc_problem *p, const dc_kernels *kernels, const dc_t
             }
 }
 
-dc_status dc_pixel_lanes_pack(const dc_problem *p, const dc_kernels *kernels, const dc_tensor *w,
-                              const void *bias, ptrdiff_t bias_stride, dc_pixel_weights *packed)
+dc_status dc_pixel_lanes_pack(const dc_problem *p, const dc_kernels *kernels,
+                              const dc_tensor *w, const void *bias, ptrdiff_t bias_stride,
+                              dc_pixel_weights *packed)
 {
     const size_t bytes = dc_element_bytes(p->element);
     dc_pixel_weights r = {.group_in = p->in_channels / p->groups,
@@ -37,7 +38,8 @@ dc_status dc_pixel_lanes_pack(const dc_problem *p, const dc_kernels *kernels, co
                           .taps = p->axis[0].kernel * p->axis[1].kernel * p->axis[2].kernel};
     r.tiles = dc_ceil_div(dc_max(1, r.group_out), kernels->pixel_channels);
     size_t weight_bytes = bytes, bias_bytes = bytes;
-    if (!dc_multiply(&weight_bytes, (size_t)r.taps) || !dc_multiply(&weight_bytes, (size_t)r.group_in) ||
+    if (!dc_multiply(&weight_bytes, (size_t)r.taps) ||
+        !dc_multiply(&weight_bytes, (size_t)r.group_in) ||
         !dc_multiply(&weight_bytes, (size_t)p->out_channels) ||
         !dc_multiply(&bias_bytes, (size_t)p->out_channels))
         return DC_TOO_LARGE;
@@ -58,8 +60,11 @@ dc_status dc_pixel_lanes_pack(const dc_problem *p, const dc_kernels *kernels, co
                       (char *)r.tile_weights + channel * products * (ptrdiff_t)bytes);
         }
     if (bias)
-        kernels->gather(&(dc_gather){.positions = 1, .channels = p->out_channels, .source = bias,
-                                     .channel_stride = bias_stride, .out = r.bias});
+        kernels->gather(&(dc_gather){.positions = 1,
+                                     .channels = p->out_channels,
+                                     .source = bias,
+                                     .channel_stride = bias_stride,
+                                     .out = r.bias});
     else
         kernels->fill(r.bias, 1, 0, p->out_channels, 0);
     *packed = r;

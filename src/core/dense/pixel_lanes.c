@@ -33,11 +33,11 @@ typedef struct {
     void *stage_tables;
     /* the block */
     dc_block block;
-    bool in_input;             /* reads the input itself */
-    const char *source;        /* what output 0 and tap 0 meet */
-    ptrdiff_t row, depth;      /* from one row, or depth, of outputs to the next: elements of source */
-    bool stores;               /* tiles are stored to the output itself */
-    ptrdiff_t lines, length;   /* per depth */
+    bool in_input;           /* reads the input itself */
+    const char *source;      /* what output 0 and tap 0 meet */
+    ptrdiff_t row, depth;    /* elements of the source between rows, and depths, of outputs */
+    bool stores;             /* tiles are stored to the output itself */
+    ptrdiff_t lines, length; /* per depth */
 } worker;
 
 /* ---- Tables and scratch ---- */
@@ -77,7 +77,8 @@ static ptrdiff_t along(const dc_problem *p, const dc_schedule *s, int axis, ptrd
 
 static ptrdiff_t depth_pitch(const dc_schedule *s)
 {
-    return s->phases[1].planes * s->phases[2].planes * s->phases[1].length * s->phases[2].length;
+    return s->phases[1].planes * s->phases[2].planes * s->phases[1].length *
+           s->phases[2].length;
 }
 
 static void fill_staged_taps(const dc_problem *p, const dc_schedule *s, int32_t *table)
@@ -169,7 +170,8 @@ static void use_input(worker *w)
     w->source = input_at(w, 0);
     for (int a = 0; a < 3; a++) {
         const dc_axis *axis = &c->p->axis[a];
-        w->source += (w->block.first[a] * axis->stride - axis->before) * stride[a + 2] * c->bytes;
+        w->source +=
+            (w->block.first[a] * axis->stride - axis->before) * stride[a + 2] * c->bytes;
     }
     w->row = c->p->axis[1].stride * stride[3];
     w->depth = c->p->axis[0].stride * stride[2];
@@ -184,7 +186,8 @@ static bool find_lines(worker *w)
     const bool follow = count[1] == 1 || (count[2] == w->row && stride[3] == w->row);
     w->lines = follow ? 1 : count[1];
     w->length = follow ? flat : count[2];
-    return c->s->chunks == 1 && !c->residual && stride[4] == 1 && w->length >= c->kernels->lanes;
+    return c->s->chunks == 1 && !c->residual && stride[4] == 1 &&
+           w->length >= c->kernels->lanes;
 }
 
 /* Whole vectors may compute this much more than the positions between two rows would cost. */
@@ -278,8 +281,8 @@ static void sum_pixels(const worker *w, const tile *t, ptrdiff_t chunk, const ch
 
 /* Writes finished sums, one row of `sum_pitch` per channel, to the output: `length` pixels from
  * (z, y, x) of the block on. Channels take the place of the store's pixels. */
-static void store_run(const worker *w, const tile *t, ptrdiff_t z, ptrdiff_t y, ptrdiff_t length,
-                      const char *sums, ptrdiff_t sum_pitch)
+static void store_run(const worker *w, const tile *t, ptrdiff_t z, ptrdiff_t y,
+                      ptrdiff_t length, const char *sums, ptrdiff_t sum_pitch)
 {
     const call *c = w->c;
     const dc_tensor *out = c->output, *add = c->residual;
@@ -312,7 +315,8 @@ static void run_stored(const worker *w, ptrdiff_t begin, ptrdiff_t end)
     const call *c = w->c;
     const ptrdiff_t lanes = c->kernels->lanes;
     const ptrdiff_t most = 2 * c->kernels->pixel_vectors[c->kernels->pixel_channels];
-    const ptrdiff_t vectors = dc_ceil_div(w->length, lanes), pieces = dc_ceil_div(vectors, most);
+    const ptrdiff_t vectors = dc_ceil_div(w->length, lanes),
+                    pieces = dc_ceil_div(vectors, most);
     for (ptrdiff_t z = 0; z < w->block.count[0]; z++)
         for (ptrdiff_t y = 0; y < w->lines; y++)
             for (ptrdiff_t i = 0; i < pieces; i++) {
@@ -320,8 +324,7 @@ static void run_stored(const worker *w, ptrdiff_t begin, ptrdiff_t end)
                 const ptrdiff_t length =
                     dc_min(dc_split(vectors, pieces, i + 1) * lanes, w->length) - x;
                 const char *source = w->source + (z * w->depth + y * w->row + x) * c->bytes;
-                const ptrdiff_t at =
-                    z * c->output->stride[2] + y * c->output->stride[3] + x;
+                const ptrdiff_t at = z * c->output->stride[2] + y * c->output->stride[3] + x;
                 for (ptrdiff_t n = begin; n < end; n++) {
                     const tile t = tile_at(w, n);
                     const ptrdiff_t ahead = length + (n - begin) * lanes;
@@ -351,7 +354,8 @@ static void run_summed(worker *w, ptrdiff_t begin, ptrdiff_t end)
             for (ptrdiff_t i = first; i < dc_min(first + s->panel_group, end); i++) {
                 const tile t = tile_at(w, i);
                 for (ptrdiff_t z = 0; z < w->block.count[0]; z++) {
-                    char *sums = w->sums + (i - first) * tile_bytes + z * s->depth_sums * c->bytes;
+                    char *sums =
+                        w->sums + (i - first) * tile_bytes + z * s->depth_sums * c->bytes;
                     sum_pixels(w, &t, chunk, w->source + z * w->depth * c->bytes, w->length,
                                &(target){.out = sums, .pitch = s->sum_pitch});
                     for (ptrdiff_t y = 0; chunk == s->chunks - 1 && y < w->block.count[1]; y++)
@@ -389,8 +393,13 @@ dc_status dc_pixel_lanes_execute(const dc_problem *p, const dc_schedule *s,
                                  const dc_tensor *input, const dc_tensor *residual,
                                  const dc_tensor *output, ptrdiff_t batch, int threads)
 {
-    call c = {.p = p, .s = s, .kernels = kernels, .weights = weights, .input = input,
-              .residual = residual, .output = output,
+    call c = {.p = p,
+              .s = s,
+              .kernels = kernels,
+              .weights = weights,
+              .input = input,
+              .residual = residual,
+              .output = output,
               .bytes = (ptrdiff_t)dc_element_bytes(p->element),
               .clamps = p->low > -__builtin_inf() || p->high < __builtin_inf(),
               .grid = dc_grid_make(p, s, batch, s->panels, threads),

@@ -109,14 +109,16 @@ static void stage_plane(const dc_staging *g, const char *source, const ptrdiff_t
         for (const run *r = runs; r < runs + run_count; r++) {
             char *to = out + (y * s->phases[2].length + r->position) * bytes;
             if (rows[y] < 0 || r->source < 0) {
-                g->kernels->fill(to, g->channels, s->channel_pitch, r->length, p->padding_value);
+                g->kernels->fill(to, g->channels, s->channel_pitch, r->length,
+                                 p->padding_value);
                 continue;
             }
             /* Here the columns take the place of the channels: they become neighbours. */
             g->kernels->gather(&(dc_gather){
                 .positions = g->channels,
                 .channels = r->length,
-                .source = source + (rows[y] * g->strides[2] + r->source * g->strides[3]) * bytes,
+                .source =
+                    source + (rows[y] * g->strides[2] + r->source * g->strides[3]) * bytes,
                 .position_stride = g->strides[0],
                 .channel_stride = r->step * g->strides[3],
                 .out = to,
@@ -135,7 +137,8 @@ void dc_stage_for_pixel_lanes(const dc_staging *g)
     ptrdiff_t *table[3], used[3];
     run *runs;
     place_tables(g, table, &runs);
-    for (int a = 0; a < 3; a++) /* beyond the last output of a block at the edge: only the taps */
+    /* Beyond the last output of a block at the edge only the taps are needed. */
+    for (int a = 0; a < 3; a++)
         used[a] = ph[a].length - (s->block[a] - g->block->count[a]);
 
     for (ptrdiff_t px = 0; px < ph[2].planes; px++) {
@@ -146,8 +149,8 @@ void dc_stage_for_pixel_lanes(const dc_staging *g)
             dc_phases_sources(&p->axis[1], p->padding, &ph[1], py, g->block->first[1], used[1],
                               table[1]);
             for (ptrdiff_t pz = 0; pz < ph[0].planes; pz++) {
-                dc_phases_sources(&p->axis[0], p->padding, &ph[0], pz, g->block->first[0], used[0],
-                                  table[0]);
+                dc_phases_sources(&p->axis[0], p->padding, &ph[0], pz, g->block->first[0],
+                                  used[0], table[0]);
                 for (ptrdiff_t z = 0; z < used[0]; z++) {
                     const ptrdiff_t at =
                         ((pz * ph[0].length + z) * ph[1].planes + py) * ph[2].planes + px;
@@ -156,8 +159,8 @@ void dc_stage_for_pixel_lanes(const dc_staging *g)
                         g->kernels->fill(out, g->channels, s->channel_pitch, plane,
                                          p->padding_value);
                     else
-                        stage_plane(g, g->source + table[0][z] * g->strides[1] * bytes, table[1],
-                                    used[1], runs, run_count, out);
+                        stage_plane(g, g->source + table[0][z] * g->strides[1] * bytes,
+                                    table[1], used[1], runs, run_count, out);
                 }
             }
         }

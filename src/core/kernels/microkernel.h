@@ -42,7 +42,8 @@ typedef struct dc_pixel_tile {
     int channels, vectors;
     ptrdiff_t overlap;
     ptrdiff_t taps;
-    ptrdiff_t prefetch; /* elements from what is read to what will be read soon; 0 for nothing */
+    ptrdiff_t
+        prefetch; /* elements from what is read to what will be read soon; 0 for nothing */
     const int32_t *tap_at;
     const void *source, *weights, *start;
     void *out;
@@ -79,7 +80,8 @@ typedef struct dc_kernels {
     int lanes;
     int tile_pixels[DC_TILE_VECTORS + 1]; /* channel lanes: tallest tile for 1..3 vectors */
     int pixel_channels;                   /* pixel lanes: most channels of a tile, and ... */
-    int pixel_vectors[DC_PIXEL_CHANNELS + 1]; /* ... widest tile for 1..8 channels, in vectors */
+    int pixel_vectors[DC_PIXEL_CHANNELS +
+                      1]; /* ... widest tile for 1..8 channels, in vectors */
     void (*channel_lanes)(const dc_channel_tile *);
     void (*pixel_lanes)(const dc_pixel_tile *);
     void (*store)(const dc_store *);
@@ -95,7 +97,8 @@ typedef struct dc_variant {
 } dc_variant;
 
 /* NULL where the compiler did not build the variant. */
-extern const dc_variant *const dc_variant_sse2, *const dc_variant_avx2, *const dc_variant_avx512,
-    *const dc_variant_neon, *const dc_variant_wide;
+extern const dc_variant *const dc_variant_sse2,
+    *const dc_variant_avx2, *const dc_variant_avx512, *const dc_variant_neon,
+                                                          *const dc_variant_wide;
 
 #endif

@@ -1,7 +1,8 @@
 /* AVX-512: 32 registers of 64 bytes. */
 #include "kernels/microkernel.h"
 
-#if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__AVX512DQ__) && defined(__AVX512BW__)
+#if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__AVX512DQ__) &&                  \
+    defined(__AVX512BW__)
 #define VARIANT "avx512"
 #define LEVEL DC_CPU_AVX512
 #define VECTOR_BYTES 64

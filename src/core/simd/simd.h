@@ -62,8 +62,8 @@ DC_INLINE V vclamp(V x, V low, V high)
 #elif LANES == 8
 #define EACH_LANE(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)
 #elif LANES == 16
-#define EACH_LANE(f)                                                                          \
-    f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13),   \
+#define EACH_LANE(f)                                                                           \
+    f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13),    \
         f(14), f(15)
 #else
 #error "LANES must be 2, 4, 8 or 16"
