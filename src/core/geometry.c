@@ -32,27 +32,34 @@ ptrdiff_t dc_source_index(ptrdiff_t i, ptrdiff_t in, dc_padding padding)
     return -1;
 }
 
+ptrdiff_t dc_position_source(const dc_positions *p, ptrdiff_t i)
+{
+    ptrdiff_t at = p->origin + i * p->step;
+    if (i >= p->period)
+        at = p->origin + i % p->period * p->step + i / p->period * p->jump;
+    return dc_source_index(at, p->in, p->padding);
+}
+
 dc_span dc_axis_span(const dc_axis *axis, ptrdiff_t outputs)
 {
     ptrdiff_t dense = (outputs - 1) * axis->stride + (axis->kernel - 1) * axis->dilation + 1;
     ptrdiff_t by_tap;
     if (!__builtin_mul_overflow(outputs, axis->kernel, &by_tap) && by_tap < dense)
-        return (dc_span){outputs, by_tap, 1, outputs};
-    return (dc_span){outputs, dense, axis->stride, axis->dilation};
+        return (dc_span){outputs, by_tap, 1, outputs, true};
+    return (dc_span){outputs, dense, axis->stride, axis->dilation, false};
 }
 
-void dc_span_sources(const dc_axis *axis, dc_padding padding, const dc_span *span,
-                     ptrdiff_t first, ptrdiff_t *table)
+dc_positions dc_span_positions(const dc_axis *axis, dc_padding padding, const dc_span *span,
+                               ptrdiff_t first)
 {
-    ptrdiff_t origin = first * axis->stride - axis->before;
-    bool by_tap = span->out_step != axis->stride || span->tap_step != axis->dilation;
-    for (ptrdiff_t i = 0; i < span->extent; i++) {
-        ptrdiff_t position = origin + i;
-        if (by_tap)
-            position =
-                origin + i % span->outputs * axis->stride + i / span->outputs * axis->dilation;
-        table[i] = dc_source_index(position, axis->in, padding);
-    }
+    return (dc_positions){
+        .origin = first * axis->stride - axis->before,
+        .step = span->by_tap ? axis->stride : 1,
+        .period = span->by_tap ? span->outputs : PTRDIFF_MAX,
+        .jump = axis->dilation,
+        .in = axis->in,
+        .padding = padding,
+    };
 }
 
 static ptrdiff_t common_divisor(ptrdiff_t a, ptrdiff_t b)
@@ -85,12 +92,16 @@ void dc_phases_tap(const dc_axis *axis, const dc_phases *phases, ptrdiff_t tap,
     *position = phases->by_tap ? 0 : at / axis->stride;
 }
 
-void dc_phases_sources(const dc_axis *axis, dc_padding padding, const dc_phases *phases,
-                       ptrdiff_t plane, ptrdiff_t first, ptrdiff_t count, ptrdiff_t *table)
+dc_positions dc_phases_positions(const dc_axis *axis, dc_padding padding,
+                                 const dc_phases *phases, ptrdiff_t plane, ptrdiff_t first)
 {
-    const ptrdiff_t origin = first * axis->stride - axis->before + plane * phases->plane_step;
-    for (ptrdiff_t i = 0; i < count; i++)
-        table[i] = dc_source_index(origin + i * axis->stride, axis->in, padding);
+    return (dc_positions){
+        .origin = first * axis->stride - axis->before + plane * phases->plane_step,
+        .step = axis->stride,
+        .period = PTRDIFF_MAX,
+        .in = axis->in,
+        .padding = padding,
+    };
 }
 
 bool dc_axis_inside(const dc_axis *axis, ptrdiff_t first, ptrdiff_t outputs)

@@ -8,24 +8,35 @@
 /* The source index of position `i` (may lie outside 0..in-1), or -1 for the padding value. */
 ptrdiff_t dc_source_index(ptrdiff_t i, ptrdiff_t in, dc_padding padding);
 
+/* The sources of numbered positions: number i lies at origin + i % period * step + i / period * jump
+ * along the axis, before padding is looked up. */
+typedef struct dc_positions {
+    ptrdiff_t origin, step, period, jump;
+    ptrdiff_t in;
+    dc_padding padding;
+} dc_positions;
+
+ptrdiff_t dc_position_source(const dc_positions *positions, ptrdiff_t i);
+
 /* The positions that `outputs` neighbouring outputs need, numbered 0..extent-1 so that output o
  * and tap k meet at o*out_step + k*tap_step. Two numberings exist: the dense span from the first
  * to the last position, or one run of outputs per tap, which leaves out the gaps of wide strides
  * and dilations. The shorter one is taken. */
 typedef struct dc_span {
     ptrdiff_t outputs, extent, out_step, tap_step;
+    bool by_tap;
 } dc_span;
 
 dc_span dc_axis_span(const dc_axis *axis, ptrdiff_t outputs);
 
-/* Fills table[0..extent-1] with source indices (or -1) for outputs first.. of the axis. */
-void dc_span_sources(const dc_axis *axis, dc_padding padding, const dc_span *span,
-                     ptrdiff_t first, ptrdiff_t *table);
+/* For outputs first.. of the axis. */
+dc_positions dc_span_positions(const dc_axis *axis, dc_padding padding, const dc_span *span,
+                               ptrdiff_t first);
 
 /* The same for kernels whose lanes are outputs: neighbouring outputs must meet neighbouring positions,
  * so the positions are split into planes of equal length. Either one plane per phase of the stride
  * (position % stride), shared by all taps of that phase, or one plane per tap, whichever is shorter.
- * Position i of a plane has the source i*stride + plane*plane_step. */
+ * Position i of a plane lies at i*stride + plane*plane_step. */
 typedef struct dc_phases {
     ptrdiff_t planes, length, plane_step;
     bool by_tap;
@@ -37,9 +48,9 @@ dc_phases dc_axis_phases(const dc_axis *axis, ptrdiff_t outputs);
 void dc_phases_tap(const dc_axis *axis, const dc_phases *phases, ptrdiff_t tap,
                    ptrdiff_t *plane, ptrdiff_t *position);
 
-/* Fills table[0..count-1] with the sources of a plane, for outputs first.. of the axis. */
-void dc_phases_sources(const dc_axis *axis, dc_padding padding, const dc_phases *phases,
-                       ptrdiff_t plane, ptrdiff_t first, ptrdiff_t count, ptrdiff_t *table);
+/* For outputs first.. of the axis. */
+dc_positions dc_phases_positions(const dc_axis *axis, dc_padding padding,
+                                 const dc_phases *phases, ptrdiff_t plane, ptrdiff_t first);
 
 /* Whether outputs first .. first+outputs-1 need no padding. */
 bool dc_axis_inside(const dc_axis *axis, ptrdiff_t first, ptrdiff_t outputs);

@@ -30,7 +30,6 @@ typedef struct {
     char *sums;
     int32_t *pixel_at;
     ptrdiff_t *sum_at, *out_at;
-    void *stage_tables;
     /* the block */
     dc_block block;
     ptrdiff_t pixels;
@@ -61,7 +60,7 @@ size_t dc_channel_lanes_thread_bytes(const dc_problem *p, const dc_schedule *s)
     return aligned(s->stage_elements * bytes) + aligned(s->sum_elements * bytes) +
            aligned(pixels * sizeof(int32_t)) +
            aligned((size_t)s->sum_pixels * sizeof(ptrdiff_t)) +
-           aligned(pixels * sizeof(ptrdiff_t)) + aligned(dc_stage_table_bytes(s));
+           aligned(pixels * sizeof(ptrdiff_t));
 }
 
 static void lay_out(worker *w, char *scratch)
@@ -74,7 +73,6 @@ static void lay_out(worker *w, char *scratch)
     w->sum_at = (ptrdiff_t *)(void *)((char *)w->pixel_at + aligned(pixels * sizeof(int32_t)));
     w->out_at = (ptrdiff_t *)(void *)((char *)w->sum_at +
                                       aligned((size_t)s->sum_pixels * sizeof(ptrdiff_t)));
-    w->stage_tables = (char *)w->out_at + aligned(pixels * sizeof(ptrdiff_t));
 }
 
 /* table[tap][channel] for the offsets of taps along each axis and the channel's stride. */
@@ -126,7 +124,6 @@ static void stage(worker *w, ptrdiff_t chunk)
             .source = source,
             .strides = c->input->stride + 1,
             .channels = dc_min(s->chunk, s->group_in - channel),
-            .tables = w->stage_tables,
             .out = w->stage,
         });
         w->source = w->stage;

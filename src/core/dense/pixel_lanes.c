@@ -30,7 +30,6 @@ typedef struct {
 typedef struct {
     const call *c;
     char *stage, *sums;
-    void *stage_tables;
     /* the block */
     dc_block block;
     bool in_input;           /* reads the input itself */
@@ -54,8 +53,7 @@ size_t dc_pixel_lanes_shared_bytes(const dc_schedule *s) { return 2 * tap_bytes(
 size_t dc_pixel_lanes_thread_bytes(const dc_problem *p, const dc_schedule *s)
 {
     const size_t bytes = dc_element_bytes(p->element);
-    return aligned(s->stage_elements * bytes) + aligned(s->sum_elements * bytes) +
-           aligned(dc_stage_table_bytes(s));
+    return aligned(s->stage_elements * bytes) + aligned(s->sum_elements * bytes);
 }
 
 static void lay_out(worker *w, char *scratch)
@@ -63,7 +61,6 @@ static void lay_out(worker *w, char *scratch)
     const dc_schedule *s = w->c->s;
     w->stage = scratch;
     w->sums = w->stage + aligned(s->stage_elements * (size_t)w->c->bytes);
-    w->stage_tables = w->sums + aligned(s->sum_elements * (size_t)w->c->bytes);
 }
 
 /* Where output 0 meets tap `tap` in the numbering of one axis, planes of `pitch` positions apart. */
@@ -149,7 +146,6 @@ static void stage(worker *w, ptrdiff_t chunk)
         .source = input_at(w, first),
         .strides = c->input->stride + 1,
         .channels = dc_min(s->chunk, s->group_in - first),
-        .tables = w->stage_tables,
         .out = w->stage,
     });
 }

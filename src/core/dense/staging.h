@@ -15,11 +15,8 @@ typedef struct dc_staging {
     const char *source;
     const ptrdiff_t *strides;
     ptrdiff_t channels;
-    void *tables; /* dc_stage_table_bytes() of scratch */
     char *out;
 } dc_staging;
-
-size_t dc_stage_table_bytes(const dc_schedule *schedule);
 
 /* [plane][row][position][channel] */
 void dc_stage_for_channel_lanes(const dc_staging *staging);
