@@ -1,4 +1,4 @@
-"""Which C file gets which compiler flags. Everything else about the project is in pyproject.toml."""
+"""Which C file gets which compiler flags; all else about the project is in pyproject.toml."""
 
 import os
 import tempfile
@@ -13,7 +13,7 @@ KERNELS = sorted(str(p) for p in (CORE / "kernels").glob("variant_*.c"))
 SOURCES = sorted(str(p) for p in CORE.rglob("*.c") if p.parent.name != "kernels")
 HEADERS = sorted(str(p) for end in ("*.h", "*.inc") for p in CORE.rglob(end))
 
-# Contraction into fused multiply-adds is wanted and the same everywhere; -ffast-math is not, since
+# Contraction into fused multiply-adds is wanted and the same everywhere; -ffast-math is not, for
 # it changes the floating-point state of the whole process.
 COMMON = [
     "-O3",

@@ -1,7 +1,7 @@
 """Direct convolution of NumPy arrays on multicore CPUs.
 
-Convolution here is cross-correlation, as in every neural-network library. Start with `conv2d`, or
-`Conv2d` when the same weights are used again; `directconv.im2col` is the NumPy baseline.
+Convolution here is cross-correlation, as in every neural-network library. Start with `conv2d`,
+or `Conv2d` when the same weights are used again; `directconv.im2col` is the NumPy baseline.
 """
 
 from directconv import im2col

@@ -23,7 +23,7 @@ class Prepared:
     plan: _core.Plan
     dtype: np.dtype  # of the result
     compute: np.dtype  # float32 or float64
-    small: int  # 1 if one image is too little work for a second thread, else 0
+    small: int  # 1 if the call is too little work for a second thread, else 0
 
 
 def _codes(spec: ConvSpec, isa: str) -> tuple[int, int, int, int]:
@@ -45,7 +45,7 @@ def _plan(
 def prepare(
     spec: ConvSpec, input_shape: tuple[int, ...], dtype: np.dtype, isa: str
 ) -> Prepared:
-    """Settle sizes and make the plan. ValueError if a named algorithm cannot serve the shape."""
+    """Settle sizes and make the plan. ValueError if a named algorithm cannot serve them."""
     geometry = spec.geometry(input_shape)
     compute = compute_dtype(dtype)
     before = (pad[0] for pad in geometry.pads)

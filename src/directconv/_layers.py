@@ -131,7 +131,9 @@ class _Conv:
         x = as_array("input", input)
         r = None if residual is None else as_array("residual", residual)
         inputs = (("input", x), ("weight", self._weight), ("bias", self._bias), ("residual", r))
-        prepared = _execute.prepare(self._spec, x.shape, result_dtype(*dtypes_of(*inputs)), self._isa)
+        prepared = _execute.prepare(
+            self._spec, x.shape, result_dtype(*dtypes_of(*inputs)), self._isa
+        )
         if r is not None:
             check_residual(r, prepared.geometry.output_shape)
         if out is not None:

@@ -23,7 +23,7 @@ __all__ = [
 ELEMENTS = {"float32": 0, "float64": 1}
 ISAS = _core.isas()
 
-# The number asked for, and what OpenMP allowed at that moment: a lower value since then is a limit
+# The number asked for, and what OpenMP allowed then: a lower value since then is a limit
 # that somebody set on purpose (threadpoolctl), and holds for us as well.
 _asked: tuple[int, int] | None = None
 
@@ -196,7 +196,9 @@ def _control_group_limit() -> int | None:
                 limits.append(_read_quota(place / "cpu.max"))
         elif "cpu" in controllers.split(","):
             folder = root / "cpu" / path.lstrip("/")
-            limits.append(_read_quota(folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us"))
+            limits.append(
+                _read_quota(folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us")
+            )
     known = [limit for limit in limits if limit is not None]
     return min(known, default=None)
 
