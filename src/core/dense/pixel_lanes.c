@@ -78,31 +78,40 @@ static ptrdiff_t depth_pitch(const dc_schedule *s)
            s->phases[2].length;
 }
 
+/* The other channels repeat the first one's taps, a pitch further each. */
+static void repeat_taps(const dc_schedule *s, ptrdiff_t channel_pitch, int32_t *table)
+{
+    for (ptrdiff_t i = s->taps; i < s->taps * s->chunk; i++)
+        table[i] = table[i - s->taps] + (int32_t)channel_pitch;
+}
+
 static void fill_staged_taps(const dc_problem *p, const dc_schedule *s, int32_t *table)
 {
     const dc_phases *ph = s->phases;
     const ptrdiff_t row = ph[2].length, plane = ph[1].length * row, depth = depth_pitch(s);
-    for (ptrdiff_t c = 0; c < s->chunk; c++)
-        for (ptrdiff_t z = 0; z < p->axis[0].kernel; z++)
-            for (ptrdiff_t y = 0; y < p->axis[1].kernel; y++)
-                for (ptrdiff_t x = 0; x < p->axis[2].kernel; x++)
-                    *table++ = (int32_t)(c * s->channel_pitch +
-                                         along(p, s, 0, z, ph[0].length * depth, depth) +
-                                         along(p, s, 1, y, ph[2].planes * plane, row) +
-                                         along(p, s, 2, x, plane, 1));
+    int32_t *at = table;
+    for (ptrdiff_t z = 0; z < p->axis[0].kernel; z++)
+        for (ptrdiff_t y = 0; y < p->axis[1].kernel; y++) {
+            const ptrdiff_t line = along(p, s, 0, z, ph[0].length * depth, depth) +
+                                   along(p, s, 1, y, ph[2].planes * plane, row);
+            for (ptrdiff_t x = 0; x < p->axis[2].kernel; x++)
+                *at++ = (int32_t)(line + along(p, s, 2, x, plane, 1));
+        }
+    repeat_taps(s, s->channel_pitch, table);
 }
 
 static void fill_input_taps(const call *c, int32_t *table)
 {
     const dc_axis *axis = c->p->axis;
     const ptrdiff_t *stride = c->input->stride;
-    for (ptrdiff_t i = 0; i < c->s->chunk; i++)
-        for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
-            for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
-                for (ptrdiff_t x = 0; x < axis[2].kernel; x++)
-                    *table++ = (int32_t)(i * stride[1] + z * axis[0].dilation * stride[2] +
-                                         y * axis[1].dilation * stride[3] +
-                                         x * axis[2].dilation * stride[4]);
+    int32_t *at = table;
+    for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
+        for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
+            for (ptrdiff_t x = 0; x < axis[2].kernel; x++)
+                *at++ = (int32_t)(z * axis[0].dilation * stride[2] +
+                                  y * axis[1].dilation * stride[3] +
+                                  x * axis[2].dilation * stride[4]);
+    repeat_taps(c->s, stride[1], table);
 }
 
 /* Reading the input in place pays where a value meets few taps; staging would copy it for little. It
