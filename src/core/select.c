@@ -6,12 +6,13 @@ enum {
     STAGE_BYTES = 192 *
         1024,              /* scratch of one block: with a block of weights it fills the L2 */
     SUM_BYTES = 96 * 1024, /* unfinished sums of one block */
-    WEIGHT_BYTES = 80 * 1024, /* weights of one panel that are reused by all tiles of a block */
-    SUM_PIXELS = 48,    /* pixels summed and then stored from L1: whole tiles and vectors */
-    NARROW = 24,        /* a block is not cut narrower than this many outputs ... */
-    MIN_CHUNK = 8,      /* ... unless fewer channels than this would fit */
-    ROW_OVERHEAD = 24,  /* starting a staged row costs about this many positions */
-    L1_SET_BYTES = 256, /* positions this far apart meet in few sets of the L1 */
+    WEIGHT_BYTES = 40 *
+        1024,          /* per vector of a usual panel: weights reused by all tiles of a block */
+    SUM_PIXELS = 48,   /* pixels summed and then stored from L1: whole tiles and vectors */
+    NARROW = 24,       /* a block is not cut narrower than this many outputs ... */
+    MIN_CHUNK = 8,     /* ... unless fewer channels than this would fit */
+    ROW_OVERHEAD = 24, /* starting a staged row costs about this many positions */
+    L1_SET_BYTES = 256,       /* positions this far apart meet in few sets of the L1 */
     CHANNEL_SET_BYTES = 1024, /* the same for channels */
     FEW_OUTPUTS = 8,          /* so few output channels leave lanes idle */
     FEW_PRODUCTS = 288,       /* shorter sums do not repay transposing the input */
@@ -25,19 +26,20 @@ static const double PRODUCTS_PER_COPY =
 
 /* ---- Panels ---- */
 
-ptrdiff_t dc_panel_count(ptrdiff_t vectors) { return vectors == 1 ? 1 : vectors / 2; }
-
-/* Two vectors each; an odd number begins with one of three. */
-void dc_panel(ptrdiff_t vectors, ptrdiff_t index, ptrdiff_t *first, int *width)
+/* Where panels have two vectors, an odd number begins with one of three. Where they have four, none is
+ * wider. */
+ptrdiff_t dc_panel_count(const dc_kernels *kernels, ptrdiff_t vectors)
 {
-    bool odd = vectors % 2 != 0;
-    if (vectors == 1) {
-        *first = 0;
-        *width = 1;
-        return;
-    }
-    *width = odd && index == 0 ? 3 : 2;
-    *first = 2 * index + (odd && index > 0);
+    const ptrdiff_t usual = kernels->panel_vectors;
+    return usual < DC_TILE_VECTORS ? dc_max(1, vectors / usual) : dc_ceil_div(vectors, usual);
+}
+
+void dc_panel(const dc_kernels *kernels, ptrdiff_t vectors, ptrdiff_t index, ptrdiff_t *first,
+              int *width)
+{
+    const ptrdiff_t panels = dc_panel_count(kernels, vectors);
+    *first = dc_split(vectors, panels, index);
+    *width = (int)(dc_split(vectors, panels, index + 1) - *first);
 }
 
 /* ---- Families ---- */
@@ -194,8 +196,8 @@ static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *k
 {
     const size_t bytes = dc_element_bytes(p->element);
     s->vectors = dc_ceil_div(dc_max(1, s->group_out), kernels->lanes);
-    s->panels = dc_panel_count(s->vectors);
-    const ptrdiff_t widest = dc_min(DC_TILE_VECTORS, s->vectors) * kernels->lanes;
+    s->panels = dc_panel_count(kernels, s->vectors);
+    const ptrdiff_t widest = dc_ceil_div(s->vectors, s->panels) * kernels->lanes;
     const double sums = SUM_BYTES / ((double)widest * (double)bytes);
 
     block_choice c = {.p = p,
@@ -210,8 +212,8 @@ static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *k
 
     const ptrdiff_t steps = s->chunks == 1 ? dc_max(1, s->taps * s->group_in) : s->taps;
     const ptrdiff_t row = s->chunks == 1 ? widest : widest * s->chunk;
-    s->k_block =
-        balanced(steps, dc_min(steps, dc_max(1, WEIGHT_BYTES / (row * (ptrdiff_t)bytes))));
+    const ptrdiff_t reused = WEIGHT_BYTES * kernels->panel_vectors / (row * (ptrdiff_t)bytes);
+    s->k_block = balanced(steps, dc_min(steps, dc_max(1, reused)));
     s->k_blocks = dc_ceil_div(steps, s->k_block);
 
     const bool kept = s->chunks > 1 || s->k_blocks > 1; /* sums wait for a later part */

@@ -45,9 +45,11 @@ typedef struct dc_schedule {
         sum_pitch; /* sums of one output channel: of one depth, of the block */
 } dc_schedule;
 
-/* Channel lanes: the panel `index` of a group, its first vector and how many it has. */
-void dc_panel(ptrdiff_t vectors, ptrdiff_t index, ptrdiff_t *first, int *width);
-ptrdiff_t dc_panel_count(ptrdiff_t vectors);
+/* Channel lanes: how many panels so many vectors make, and the panel `index`: its first vector and how
+ * many it has. */
+ptrdiff_t dc_panel_count(const dc_kernels *kernels, ptrdiff_t vectors);
+void dc_panel(const dc_kernels *kernels, ptrdiff_t vectors, ptrdiff_t index, ptrdiff_t *first,
+              int *width);
 
 /* The family that packs and sums such a layer; `in`, `out` and `before` are not looked at. */
 dc_family dc_select_family(const dc_problem *problem, const dc_kernels *kernels);

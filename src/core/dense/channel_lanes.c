@@ -190,7 +190,7 @@ static panel panel_at(const worker *w, ptrdiff_t index)
     const dc_channel_weights *packed = w->c->weights;
     panel r;
     ptrdiff_t first;
-    dc_panel(packed->vectors, index, &first, &r.vectors);
+    dc_panel(w->c->kernels, packed->vectors, index, &first, &r.vectors);
     const ptrdiff_t products = packed->taps * packed->group_in;
     const ptrdiff_t lane =
         w->block.group * packed->vectors * packed->lanes + first * packed->lanes;
@@ -214,7 +214,8 @@ static void sum_chunk(const worker *w, const panel *pn, ptrdiff_t chunk, ptrdiff
     const ptrdiff_t channels = dc_min(s->chunk, s->group_in - channel);
     const ptrdiff_t steps = whole ? s->taps * s->group_in : s->taps; /* cut into k_blocks */
     const ptrdiff_t tall = c->kernels->tile_pixels[pn->vectors];
-    const ptrdiff_t tiles = dc_ceil_div(p1 - p0, tall);
+    const ptrdiff_t tiles = dc_ceil_div(p1 - p0, tall), first_tile = p0 / tall;
+    const ptrdiff_t short_tile = (p1 - p0) / tiles, longer_tiles = (p1 - p0) % tiles;
     const ptrdiff_t all_tiles = dc_ceil_div(w->pixels, tall);
     const int32_t *taps = w->direct ? c->input_taps : c->staged_taps;
     const ptrdiff_t *out_at = tile.out_at;
@@ -237,14 +238,17 @@ static void sum_chunk(const worker *w, const panel *pn, ptrdiff_t chunk, ptrdiff
         const ptrdiff_t row = pn->lanes * c->bytes;
         const char *next = (const char *)tile.weights + count * row;
         const ptrdiff_t share = whole ? dc_ceil_div(row, all_tiles) : 0;
+        tile.prefetch = whole ? next + first_tile * share * count : tile.weights;
+        tile.prefetch_step = share;
+        tile.pixel_at = w->pixel_at + p0;
+        tile.out_at = out_at;
+        /* Nothing slow here: between two tiles the multipliers are idle. */
         for (ptrdiff_t t = 0; t < tiles; t++) {
-            const ptrdiff_t first = p0 + dc_split(p1 - p0, tiles, t);
-            tile.pixels = (int)(p0 + dc_split(p1 - p0, tiles, t + 1) - first);
-            tile.pixel_at = w->pixel_at + first;
-            tile.out_at = out_at + (first - p0);
-            tile.prefetch = whole ? next + (first / tall) * share * count : tile.weights;
-            tile.prefetch_step = share;
+            tile.pixels = (int)(short_tile + (t < longer_tiles));
             c->kernels->channel_lanes(&tile);
+            tile.pixel_at += tile.pixels;
+            tile.out_at += tile.pixels;
+            tile.prefetch += share * count;
         }
     }
 }

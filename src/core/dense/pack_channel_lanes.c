@@ -72,10 +72,10 @@ dc_status dc_channel_lanes_pack(const dc_problem *p, const dc_kernels *kernels,
 
     for (ptrdiff_t g = 0; g < r.groups; g++) {
         char *out = (char *)r.panels + (size_t)g * group_bytes;
-        for (ptrdiff_t i = 0; i < dc_panel_count(r.vectors); i++) {
+        for (ptrdiff_t i = 0; i < dc_panel_count(kernels, r.vectors); i++) {
             ptrdiff_t first;
             int width;
-            dc_panel(r.vectors, i, &first, &width);
+            dc_panel(kernels, r.vectors, i, &first, &width);
             const ptrdiff_t channels = dc_min(width * r.lanes, r.group_out - first * r.lanes);
             pack_panel(p, kernels, w, g * r.group_out + first * r.lanes, channels,
                        width * r.lanes, out);

@@ -8,7 +8,7 @@
 #include "base.h"
 
 enum {
-    DC_TILE_VECTORS = 3,   /* channel lanes: widest tile, in vectors of output channels */
+    DC_TILE_VECTORS = 4,   /* channel lanes: widest tile, in vectors of output channels */
     DC_PIXEL_CHANNELS = 8, /* pixel lanes: most output channels of a tile */
 };
 
@@ -78,7 +78,8 @@ typedef struct dc_gather {
 
 typedef struct dc_kernels {
     int lanes;
-    int tile_pixels[DC_TILE_VECTORS + 1]; /* channel lanes: tallest tile for 1..3 vectors */
+    int panel_vectors;                    /* channel lanes: vectors of a panel, and ... */
+    int tile_pixels[DC_TILE_VECTORS + 1]; /* ... tallest tile for 1..4 vectors */
     int pixel_channels;                   /* pixel lanes: most channels of a tile, and ... */
     int pixel_vectors[DC_PIXEL_CHANNELS +
                       1]; /* ... widest tile for 1..8 channels, in vectors */
