@@ -72,6 +72,7 @@ typedef struct dc_gather {
     ptrdiff_t positions, channels;
     const void *source;
     ptrdiff_t position_stride, channel_stride;
+    ptrdiff_t ahead; /* elements to what will be copied soon, to be fetched meanwhile */
     void *out;
     ptrdiff_t pitch;
 } dc_gather;
