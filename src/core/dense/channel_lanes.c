@@ -239,7 +239,8 @@ static void sum_chunk(const worker *w, const panel *pn, ptrdiff_t chunk, ptrdiff
         const ptrdiff_t row = pn->lanes * c->bytes;
         const char *next = (const char *)tile.weights + count * row;
         const ptrdiff_t share = whole ? dc_ceil_div(row, all_tiles) : 0;
-        const bool inputs = whole && w->direct && s->taps == 1 && pn->first == 0 && k == 0;
+        const bool inputs =
+            count > 0 && whole && w->direct && s->taps == 1 && pn->first == 0 && k == 0;
         tile.prefetch = whole ? next + first_tile * share * count : tile.weights;
         tile.prefetch_step = share;
         tile.pixel_at = w->pixel_at + p0;
