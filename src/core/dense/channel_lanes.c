@@ -383,7 +383,7 @@ dc_status dc_channel_lanes_execute(const dc_problem *p, const dc_schedule *s,
               .residual = residual,
               .output = output,
               .bytes = (ptrdiff_t)dc_element_bytes(p->element)};
-    c.grid = dc_grid_make(p, s, batch, dc_ceil_div(s->panels, s->panel_group), threads);
+    c.grid = dc_grid_make(p, s, kernels, batch, threads);
     threads = (int)dc_min(threads, c.grid.units);
     c.may_read_input = fits_in_place(p, s, input->stride);
     c.thread_bytes = dc_channel_lanes_thread_bytes(p, s);
