@@ -13,8 +13,8 @@ KERNELS = sorted(str(p) for p in (CORE / "kernels").glob("variant_*.c"))
 SOURCES = sorted(str(p) for p in CORE.rglob("*.c") if p.parent.name != "kernels")
 HEADERS = sorted(str(p) for end in ("*.h", "*.inc") for p in CORE.rglob(end))
 
-# Contraction into fused multiply-adds is wanted, and the same everywhere. -ffast-math is not: it
-# changes the floating-point state of the whole process.
+# Contraction into fused multiply-adds is wanted, and the same everywhere. -ffast-math is not:
+# it changes the floating-point state of the whole process.
 COMMON = [
     "-O3",
     "-g0",

@@ -83,6 +83,8 @@ const char *dc_plan_algorithm(const dc_plan *plan);
 const char *dc_plan_family(const dc_plan *plan);
 /* Bytes beyond input, output and packed weights that `threads` threads need at most. */
 size_t dc_plan_workspace(const dc_plan *plan, int threads);
+/* The work of the slowest of `threads` threads over the mean, for a batch. */
+double dc_plan_imbalance(const dc_plan *plan, ptrdiff_t batch, int threads);
 /* Multiplications and additions for one image. */
 double dc_plan_operations(const dc_plan *plan);
 

@@ -3,6 +3,7 @@
 #include "directconv.h"
 
 #include "dense/channel_lanes.h"
+#include "dense/grid.h"
 #include "dense/pixel_lanes.h"
 #include "dispatch.h"
 #include "memory.h"
@@ -199,6 +200,16 @@ size_t dc_plan_workspace(const dc_plan *plan, int threads)
         return dc_channel_lanes_shared_bytes(s) +
                (size_t)threads * dc_channel_lanes_thread_bytes(p, s);
     return dc_pixel_lanes_shared_bytes(s) + (size_t)threads * dc_pixel_lanes_thread_bytes(p, s);
+}
+
+double dc_plan_imbalance(const dc_plan *plan, ptrdiff_t batch, int threads)
+{
+    if (batch < 1 || plan->empty)
+        return 1;
+    const dc_schedule *s = &plan->schedule;
+    threads = dc_useful_threads(plan->operations * (double)batch, threads);
+    const dc_grid grid = dc_grid_make(&plan->problem, s, plan->kernels, batch, threads);
+    return dc_grid_imbalance(&grid, s, plan->kernels, (int)dc_min(threads, grid.units));
 }
 
 double dc_plan_operations(const dc_plan *plan) { return plan->operations; }

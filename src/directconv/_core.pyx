@@ -54,6 +54,7 @@ cdef extern from "directconv.h" nogil:
     const char *dc_plan_algorithm(const dc_plan *)
     const char *dc_plan_family(const dc_plan *)
     size_t dc_plan_workspace(const dc_plan *, int)
+    double dc_plan_imbalance(const dc_plan *, Py_ssize_t, int)
     double dc_plan_operations(const dc_plan *)
     const char *dc_isa_name(int)
     double dc_fma_operations(int, dc_element, Py_ssize_t)
@@ -240,6 +241,10 @@ cdef class Plan:
     @property
     def operations(self):
         return self.image_operations
+
+    def imbalance(self, Py_ssize_t batch, int threads):
+        """The work of the slowest thread over the mean."""
+        return dc_plan_imbalance(self.plan, batch, threads)
 
     def workspace_bytes(self, int threads):
         return dc_plan_workspace(self.plan, threads)

@@ -234,10 +234,13 @@ static void sum_chunk(const worker *w, const panel *pn, ptrdiff_t chunk, ptrdiff
         tile.weights = pn->weights + at * pn->lanes * c->bytes;
         tile.start = chunk == 0 && k == 0 ? pn->bias : NULL;
         tile.clamps = activate && chunk == s->chunks - 1 && k == s->k_blocks - 1;
-        /* The weights that follow are fetched meanwhile, each tile its share. */
+        /* What follows is fetched meanwhile, each tile its share: the next weights; or in the first
+         * panel of a 1x1 kernel, which meets its inputs for the first time, those of the next tile. */
         const ptrdiff_t row = pn->lanes * c->bytes;
         const char *next = (const char *)tile.weights + count * row;
         const ptrdiff_t share = whole ? dc_ceil_div(row, all_tiles) : 0;
+        const bool inputs =
+            count > 0 && whole && w->direct && s->taps == 1 && pn->first == 0 && k == 0;
         tile.prefetch = whole ? next + first_tile * share * count : tile.weights;
         tile.prefetch_step = share;
         tile.pixel_at = w->pixel_at + p0;
@@ -245,6 +248,10 @@ static void sum_chunk(const worker *w, const panel *pn, ptrdiff_t chunk, ptrdiff
         /* Nothing slow here: between two tiles the multipliers are idle. */
         for (ptrdiff_t t = 0; t < tiles; t++) {
             tile.pixels = (int)(short_tile + (t < longer_tiles));
+            if (inputs && t + 1 < tiles) {
+                tile.prefetch = w->source + (ptrdiff_t)tile.pixel_at[tile.pixels] * c->bytes;
+                tile.prefetch_step = tile.pixels * s->group_in * c->bytes / count;
+            }
             c->kernels->channel_lanes(&tile);
             tile.pixel_at += tile.pixels;
             tile.out_at += tile.pixels;
@@ -376,7 +383,7 @@ dc_status dc_channel_lanes_execute(const dc_problem *p, const dc_schedule *s,
               .residual = residual,
               .output = output,
               .bytes = (ptrdiff_t)dc_element_bytes(p->element)};
-    c.grid = dc_grid_make(p, s, batch, dc_ceil_div(s->panels, s->panel_group), threads);
+    c.grid = dc_grid_make(p, s, kernels, batch, threads);
     threads = (int)dc_min(threads, c.grid.units);
     c.may_read_input = fits_in_place(p, s, input->stride);
     c.thread_bytes = dc_channel_lanes_thread_bytes(p, s);

@@ -2,9 +2,10 @@
 #include "dense/grid.h"
 
 enum {
-    UNITS_PER_THREAD = 6, /* then the slowest thread has at most a sixth more than its share */
-    FEWEST_PIXELS = 16,   /* smaller blocks spend their time on staging */
+    MANY_UNITS = 32,    /* so many per thread make a fair share without looking closer */
+    FEWEST_PIXELS = 16, /* smaller blocks spend their time on staging */
 };
+static const double FAIR = 1.04; /* smaller blocks cost more than a better share would gain */
 
 static void count_units(dc_grid *g, ptrdiff_t batch)
 {
@@ -16,22 +17,77 @@ static void count_units(dc_grid *g, ptrdiff_t batch)
     g->units = g->tasks * g->parts;
 }
 
-dc_grid dc_grid_make(const dc_problem *p, const dc_schedule *s, ptrdiff_t batch,
-                     ptrdiff_t parts, int threads)
+/* Output channels that part `index` computes, idle lanes included. */
+static double part_channels(const dc_schedule *s, const dc_kernels *kernels, ptrdiff_t index)
 {
-    dc_grid g = {.groups = p->groups, .parts = parts};
+    double channels = 0;
+    const ptrdiff_t end = dc_min(s->panels, (index + 1) * s->panel_group);
+    for (ptrdiff_t i = index * s->panel_group; i < end; i++) {
+        if (s->family == DC_CHANNEL_LANES) {
+            ptrdiff_t first;
+            int width;
+            dc_panel(kernels, s->vectors, i, &first, &width);
+            channels += width * kernels->lanes;
+        } else {
+            channels += (double)(dc_split(s->group_out, s->panels, i + 1) -
+                                 dc_split(s->group_out, s->panels, i));
+        }
+    }
+    return channels;
+}
+
+double dc_grid_imbalance(const dc_grid *g, const dc_schedule *s, const dc_kernels *kernels,
+                         int threads)
+{
+    double slowest = 0, total = 0;
+    for (int t = 0; t < threads; t++) {
+        double share = 0;
+        const ptrdiff_t end = dc_split(g->units, threads, t + 1);
+        for (ptrdiff_t unit = dc_split(g->units, threads, t); unit < end; unit++) {
+            const dc_block block = dc_grid_block(g, unit / g->parts);
+            share +=
+                (double)dc_block_pixels(&block) * part_channels(s, kernels, unit % g->parts);
+        }
+        slowest = share > slowest ? share : slowest;
+        total += share;
+    }
+    return slowest * threads / total;
+}
+
+/* Cuts the longest side that leads to more blocks; false when blocks are as small as they may be. */
+static bool cut(dc_grid *g, ptrdiff_t batch)
+{
+    if (g->block[0] * g->block[1] * g->block[2] < 2 * FEWEST_PIXELS)
+        return false;
+    const int axis = g->block[0] > 1 ? 0 : g->block[1] > 1 ? 1 : 2;
+    g->block[axis] = dc_min(g->block[axis] - 1, dc_ceil_div(g->out[axis], g->blocks[axis] + 1));
+    count_units(g, batch);
+    return true;
+}
+
+dc_grid dc_grid_make(const dc_problem *p, const dc_schedule *s, const dc_kernels *kernels,
+                     ptrdiff_t batch, int threads)
+{
+    dc_grid g = {.groups = p->groups, .parts = dc_ceil_div(s->panels, s->panel_group)};
     for (int a = 0; a < 3; a++) {
         g.block[a] = s->block[a];
         g.out[a] = p->axis[a].out;
     }
     count_units(&g, batch);
-    while (threads > 1 && g.units < (ptrdiff_t)threads * UNITS_PER_THREAD &&
-           g.block[0] * g.block[1] * g.block[2] >= 2 * FEWEST_PIXELS) {
-        const int axis = g.block[0] > 1 ? 0 : g.block[1] > 1 ? 1 : 2;
-        g.block[axis] = dc_min(g.block[axis] - 1, dc_ceil_div(g.out[axis], g.blocks[axis] + 1));
-        count_units(&g, batch);
+    dc_grid best = g;
+    double least = __builtin_inf();
+    while (threads > 1) {
+        if (g.units >= (ptrdiff_t)threads * MANY_UNITS)
+            return g;
+        const double imbalance = dc_grid_imbalance(&g, s, kernels, threads);
+        if (imbalance < least) {
+            least = imbalance;
+            best = g;
+        }
+        if (least <= FAIR || !cut(&g, batch))
+            break;
     }
-    return g;
+    return best;
 }
 
 dc_block dc_grid_block(const dc_grid *g, ptrdiff_t task)

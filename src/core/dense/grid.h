@@ -19,10 +19,14 @@ typedef struct dc_grid {
     ptrdiff_t parts, tasks, units;
 } dc_grid;
 
-/* Takes the schedule's blocks, or smaller ones where there would be too few units for an even share
- * among the threads. */
-dc_grid dc_grid_make(const dc_problem *problem, const dc_schedule *schedule, ptrdiff_t batch,
-                     ptrdiff_t parts, int threads);
+/* Takes the schedule's blocks, or smaller ones where a thread would have much more to do than the
+ * others. */
+dc_grid dc_grid_make(const dc_problem *problem, const dc_schedule *schedule,
+                     const dc_kernels *kernels, ptrdiff_t batch, int threads);
+
+/* The work of the slowest thread over the mean. */
+double dc_grid_imbalance(const dc_grid *grid, const dc_schedule *schedule,
+                         const dc_kernels *kernels, int threads);
 
 dc_block dc_grid_block(const dc_grid *grid, ptrdiff_t task);
 

@@ -383,10 +383,12 @@ static void work(void *context, int thread, int team)
         const ptrdiff_t task = unit / parts, begin = unit % parts;
         const ptrdiff_t end = dc_min(parts, begin + last - unit);
         begin_block(&w, task);
+        const ptrdiff_t first = begin * c->s->panel_group;
+        const ptrdiff_t past = dc_min(end * c->s->panel_group, c->s->panels);
         if (w.stores)
-            run_stored(&w, begin, end);
+            run_stored(&w, first, past);
         else
-            run_summed(&w, begin, end);
+            run_summed(&w, first, past);
         unit += end - begin;
     }
 }
@@ -407,7 +409,7 @@ dc_status dc_pixel_lanes_execute(const dc_problem *p, const dc_schedule *s,
               .output = output,
               .bytes = (ptrdiff_t)dc_element_bytes(p->element),
               .clamps = p->low > -__builtin_inf() || p->high < __builtin_inf(),
-              .grid = dc_grid_make(p, s, batch, s->panels, threads),
+              .grid = dc_grid_make(p, s, kernels, batch, threads),
               .thread_bytes = dc_pixel_lanes_thread_bytes(p, s)};
     threads = (int)dc_min(threads, c.grid.units);
     size_t bytes = c.thread_bytes;

@@ -93,6 +93,7 @@ void dc_stage_for_channel_lanes(const dc_staging *g)
                             .source = from + r->source * g->strides[3] * bytes,
                             .position_stride = r->step * g->strides[3],
                             .channel_stride = g->strides[0],
+                            .ahead = joined * g->strides[2], /* the next row */
                             .out = to,
                             .pitch = s->pitch[2],
                         });

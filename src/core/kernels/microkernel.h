@@ -67,13 +67,16 @@ typedef struct dc_store {
     double low, high;
 } dc_store;
 
-/* Copies positions x channels of the input to out[position][channel], `pitch` apart. */
+/* Copies positions x channels of the input to out[position][channel]: rows `pitch` apart, or where
+ * row_at says if that is given. */
 typedef struct dc_gather {
     ptrdiff_t positions, channels;
     const void *source;
     ptrdiff_t position_stride, channel_stride;
+    ptrdiff_t ahead; /* elements to what will be copied soon, to be fetched meanwhile */
     void *out;
     ptrdiff_t pitch;
+    const ptrdiff_t *row_at;
 } dc_gather;
 
 typedef struct dc_kernels {
