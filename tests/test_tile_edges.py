@@ -10,6 +10,8 @@ from functools import cache
 import numpy as np
 import pytest
 
+from directconv import _execute
+from directconv._spec import ConvSpec
 from support import CONV, DTYPES, channels_first, in_double, in_layout, integers
 
 EVERY = range(1, 51)  # past the widest panel, 48, and the tallest tile, 12
@@ -76,6 +78,11 @@ CUTS = {
     "blocks of several rows": ((2, 8, 40, 9), (33, 8, 3, 3), {"padding": "same"}),
     "blocks of several planes": ((1, 3, 24, 5, 4), (17, 3, 3, 3, 3), {"padding": 1}),
     "weights in parts": ((1, 64, 9, 9), (50, 64, 3, 3), {"padding": 1}),
+    # Whole vectors of output channels and long sums: channel lanes with channels first, too.
+    "panels of whole vectors": ((1, 64, 9, 11), (64, 64, 3, 3), {"padding": 1}),
+    "panels of unequal width": ((2, 40, 7, 7), (96, 40, 3, 3), {}),
+    "rows that follow each other": ((1, 300, 7, 9), (48, 300, 1, 1), {}),
+    "rows taken apart": ((1, 300, 9, 9), (48, 300, 1, 1), {"stride": 2}),
     "700 channels": ((1, 700, 5, 5), (20, 700, 3, 3), {"padding": 1}),
     "1500 channels": ((1, 1500, 5, 5), (7, 1500, 3, 3), {"padding": "same", "stride": 2}),
     "2100 channels": ((2, 2100, 5, 5), (35, 2100, 3, 3), {}),
@@ -111,6 +118,28 @@ def test_every_way_of_cutting(isa, name, layout):
     x_shape, w_shape, options = CUTS[name]
     for dtype in DTYPES:
         check(x_shape, w_shape, dtype, layout, threads=2, **options)
+
+
+def test_both_families_are_among_the_cuts(isa):
+    families = set()
+    for x_shape, w_shape, options in CUTS.values():
+        spec = ConvSpec.create(
+            len(x_shape) - 2,
+            w_shape,
+            None,
+            options.get("stride", 1),
+            options.get("padding", 0),
+            options.get("dilation", 1),
+            options.get("groups", 1),
+            padding_mode="zeros",
+            padding_value=0.0,
+            layout="channels_first",
+            activation=None,
+            algorithm="auto",
+        )
+        plan = _execute.prepare(spec, x_shape, np.dtype("f4"), isa).plan
+        families.add(plan.family)
+    assert families == {"channel lanes", "pixel lanes"}
 
 
 @both_layouts

@@ -1,6 +1,6 @@
 /* From the geometry of a problem to the algorithm and the schedule that serve it. Pure arithmetic on
- * shapes: never the batch size, the number of threads or a clock, so that one layer always gives the
- * same bits. All constants that were fitted by measurement live in select.c. */
+ * shapes: never the batch size, the number of threads or a clock, so that a layer gives the same bits
+ * for inputs of one size whatever comes with them. All constants that were fitted by measurement live in select.c. */
 #ifndef DC_SELECT_H
 #define DC_SELECT_H
 
