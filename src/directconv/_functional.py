@@ -97,8 +97,8 @@ def conv2d(
 
     Each output is ``bias + sum(input * weight)`` over the window below the filter, plus
     `residual`, clamped by `activation`. Computed directly: no im2col matrix is made, and the
-    workspace stays below 512 KiB per thread (a kernel of more than about 40,000 taps needs its
-    own size instead).
+    workspace stays below 512 KiB per thread (a kernel of thousands of taps may need
+    more, at most about as much as its own weights).
 
     Parameters
     ----------
