@@ -30,11 +30,18 @@ RANK = {
     "kernels/": 2,
     "geometry": 2,
     "dispatch": 3,
-    "select": 3,
-    "families": 4,
-    "plan": 5,
+    "staging": 3,
+    "select/": 3,
+    "family": 4,
+    "families": 5,
+    "plan": 6,
 }
-WITHIN = ("simd/", "kernels/", "families")  # files in these folders include their neighbours
+WITHIN = (
+    "simd/",
+    "kernels/",
+    "select/",
+    "families",
+)  # files in these folders include their neighbours
 
 # Modules of the package import those of lower rank. Whatever is not named here is a public
 # module or a bridge to another library, which nobody but the package itself imports.

@@ -31,7 +31,7 @@ def plan_of(layer, layout, isa):
     )
     _, channels, *spatial = layer.input_shape
     shape = (1, channels, *spatial) if layout == "channels_first" else (1, *spatial, channels)
-    return _execute.prepare(spec, shape, np.dtype("f4"), isa).plan
+    return _execute.prepare(spec, shape, np.dtype("f4"), isa, packs_once=True).plan
 
 
 @pytest.mark.parametrize("layout", ["channels_first", "channels_last"])

@@ -48,6 +48,8 @@ typedef struct dc_problem {
     dc_layout layout;
     dc_algorithm algorithm;
     dc_padding padding;
+    bool
+        packs_once; /* weights are packed for many calls, so what packing costs does not matter */
     ptrdiff_t groups, in_channels, out_channels;
     dc_axis axis[3];
     double padding_value;
@@ -60,21 +62,22 @@ typedef struct dc_tensor {
     ptrdiff_t stride[5];
 } dc_tensor;
 
-/* Weights and bias in the order the kernels read them. Needs no sizes of images: the extents
- * `in`, `out` and `before` of the problem are ignored. Immutable. */
-typedef struct dc_weights dc_weights;
-dc_status dc_weights_create(const dc_problem *problem, const dc_tensor *weights,
-                            const void *bias, ptrdiff_t bias_stride, dc_weights **result);
-void dc_weights_destroy(dc_weights *weights);
-size_t dc_weights_bytes(const dc_weights *weights);
-
 /* Everything that follows from the shapes: algorithm, schedule, workspace. Immutable. */
 typedef struct dc_plan dc_plan;
 dc_status dc_plan_create(const dc_problem *problem, dc_plan **result, const char **reason);
 void dc_plan_destroy(dc_plan *plan);
 
-/* `residual` may be NULL. Weights must come from the same problem. May be called from many threads
- * at once with one plan; allocates its workspace before it writes anything. */
+/* Weights and bias in the order that the plan's kernels read them. Plans that differ in the sizes of the
+ * image only and have the same packing may share them. Immutable. */
+typedef struct dc_weights dc_weights;
+dc_status dc_weights_create(const dc_plan *plan, const dc_tensor *weights, const void *bias,
+                            ptrdiff_t bias_stride, dc_weights **result);
+void dc_weights_destroy(dc_weights *weights);
+size_t dc_weights_bytes(const dc_weights *weights);
+int64_t dc_plan_packing(const dc_plan *plan);
+
+/* `residual` may be NULL. May be called from many threads at once with one plan; allocates its
+ * workspace before it writes anything. */
 dc_status dc_plan_execute(const dc_plan *plan, const dc_weights *weights,
                           const dc_tensor *input, const dc_tensor *residual,
                           const dc_tensor *output, ptrdiff_t batch, int threads);

@@ -1,9 +1,8 @@
 /* Plans and weights: the objects of the interface, which bind a schedule to the family that follows
- * it. No loop over data lives here. */
+ * it. Where a family is known by name. No loop over data lives here. */
 #include "directconv.h"
 
 #include "dense/channel_lanes.h"
-#include "dense/grid.h"
 #include "dense/pixel_lanes.h"
 #include "dispatch.h"
 #include "memory.h"
@@ -19,62 +18,18 @@ struct dc_plan {
 
 struct dc_weights {
     const dc_kernels *kernels;
-    dc_family family;
-    dc_channel_weights channel; /* of the family: one of the two */
-    dc_pixel_weights pixel;
+    int64_t packing;
+    ptrdiff_t groups, group_in, group_out, taps;
+    dc_packed packed;
 };
 
-/* ---- Weights ---- */
-
-dc_status dc_weights_create(const dc_problem *problem, const dc_tensor *weights,
-                            const void *bias, ptrdiff_t bias_stride, dc_weights **result)
+static const dc_family_methods *methods(const dc_plan *plan)
 {
-    *result = NULL;
-    const dc_kernels *kernels = dc_kernels_of(problem->isa, problem->element);
-    if (!kernels)
-        return DC_INVALID;
-    dc_weights *w = dc_allocate(sizeof *w);
-    if (!w)
-        return DC_NO_MEMORY;
-    *w = (dc_weights){.kernels = kernels};
-    w->family = dc_select_family(problem, w->kernels);
-    dc_status status =
-        w->family == DC_CHANNEL_LANES
-            ? dc_channel_lanes_pack(problem, w->kernels, weights, bias, bias_stride,
-                                    &w->channel)
-            : dc_pixel_lanes_pack(problem, w->kernels, weights, bias, bias_stride, &w->pixel);
-    if (status != DC_OK) {
-        dc_release(w);
-        return status;
-    }
-    *result = w;
-    return DC_OK;
-}
-
-void dc_weights_destroy(dc_weights *w)
-{
-    if (!w)
-        return;
-    dc_release(w->channel.panels);
-    dc_release(w->channel.bias);
-    dc_release(w->pixel.tile_weights);
-    dc_release(w->pixel.bias);
-    dc_release(w);
-}
-
-size_t dc_weights_bytes(const dc_weights *w) { return w->channel.bytes + w->pixel.bytes; }
-
-static bool match(const dc_weights *w, const dc_plan *plan)
-{
-    const dc_schedule *s = &plan->schedule;
-    if (w->kernels != plan->kernels || w->family != s->family)
-        return false;
-    if (w->family == DC_CHANNEL_LANES)
-        return w->channel.groups == plan->problem.groups &&
-               w->channel.group_in == s->group_in && w->channel.group_out == s->group_out &&
-               w->channel.taps == s->taps;
-    return w->pixel.groups == plan->problem.groups && w->pixel.group_in == s->group_in &&
-           w->pixel.group_out == s->group_out && w->pixel.taps == s->taps;
+    const dc_family_methods *const families[DC_FAMILIES] = {
+        [DC_CHANNEL_LANES] = &dc_channel_lanes,
+        [DC_PIXEL_LANES] = &dc_pixel_lanes,
+    };
+    return families[plan->schedule.family];
 }
 
 /* ---- Plans ---- */
@@ -160,56 +115,108 @@ static dc_tensor reordered(const dc_plan *plan, const dc_tensor *t)
     return r;
 }
 
+/* ---- Weights ---- */
+
+/* The family's own format, and the order of the axes, which the weights follow. */
+int64_t dc_plan_packing(const dc_plan *plan)
+{
+    int64_t packing = plan->schedule.format;
+    packing = packing * DC_FAMILIES + plan->schedule.family;
+    for (int a = 0; a < 3; a++)
+        packing = packing * 3 + plan->order[a];
+    return packing;
+}
+
+void dc_weights_destroy(dc_weights *w)
+{
+    if (!w)
+        return;
+    dc_release(w->packed.weights);
+    dc_release(w->packed.bias);
+    dc_release(w->packed.plain);
+    dc_release(w);
+}
+
+dc_status dc_weights_create(const dc_plan *plan, const dc_tensor *weights, const void *bias,
+                            ptrdiff_t bias_stride, dc_weights **result)
+{
+    const dc_schedule *s = &plan->schedule;
+    *result = NULL;
+    dc_weights *w = dc_allocate(sizeof *w);
+    if (!w)
+        return DC_NO_MEMORY;
+    *w = (dc_weights){.kernels = plan->kernels,
+                      .packing = dc_plan_packing(plan),
+                      .groups = plan->problem.groups,
+                      .group_in = s->group_in,
+                      .group_out = s->group_out,
+                      .taps = s->taps};
+    const dc_tensor given = reordered(plan, weights);
+    dc_status status = methods(plan)->pack(&plan->problem, s, plan->kernels, &given, bias,
+                                           bias_stride, &w->packed);
+    if (status != DC_OK) {
+        dc_weights_destroy(w);
+        return status;
+    }
+    *result = w;
+    return DC_OK;
+}
+
+size_t dc_weights_bytes(const dc_weights *w) { return w->packed.bytes; }
+
+static bool match(const dc_weights *w, const dc_plan *plan)
+{
+    const dc_schedule *s = &plan->schedule;
+    return w->kernels == plan->kernels && w->packing == dc_plan_packing(plan) &&
+           w->groups == plan->problem.groups && w->group_in == s->group_in &&
+           w->group_out == s->group_out && w->taps == s->taps;
+}
+
+/* ---- Calls ---- */
+
 dc_status dc_plan_execute(const dc_plan *plan, const dc_weights *weights,
                           const dc_tensor *input, const dc_tensor *residual,
                           const dc_tensor *output, ptrdiff_t batch, int threads)
 {
-    const dc_problem *p = &plan->problem;
-    const dc_schedule *s = &plan->schedule;
     if (!match(weights, plan) || threads < 1)
         return DC_INVALID;
     if (batch == 0 || plan->empty)
         return DC_OK;
     const dc_tensor x = reordered(plan, input), y = reordered(plan, output);
     const dc_tensor r = residual ? reordered(plan, residual) : y;
-    threads = dc_useful_threads(plan->operations * (double)batch, threads);
-    const dc_tensor *add = residual ? &r : NULL;
-    if (s->family == DC_CHANNEL_LANES)
-        return dc_channel_lanes_execute(p, s, plan->kernels, &weights->channel, &x, add, &y,
-                                        batch, threads);
-    return dc_pixel_lanes_execute(p, s, plan->kernels, &weights->pixel, &x, add, &y, batch,
-                                  threads);
+    return methods(plan)->execute(
+        &(dc_call){.problem = &plan->problem,
+                   .schedule = &plan->schedule,
+                   .kernels = plan->kernels,
+                   .packed = &weights->packed,
+                   .input = &x,
+                   .residual = residual ? &r : NULL,
+                   .output = &y,
+                   .batch = batch,
+                   .threads = dc_useful_threads(plan->operations * (double)batch, threads)});
 }
 
-const char *dc_plan_algorithm(const dc_plan *plan)
-{
-    (void)plan;
-    return "direct";
-}
+/* ---- What a plan tells of itself ---- */
 
-const char *dc_plan_family(const dc_plan *plan)
-{
-    return plan->schedule.family == DC_CHANNEL_LANES ? "channel lanes" : "pixel lanes";
-}
+const char *dc_plan_algorithm(const dc_plan *plan) { return methods(plan)->algorithm; }
+
+const char *dc_plan_family(const dc_plan *plan) { return methods(plan)->name; }
 
 size_t dc_plan_workspace(const dc_plan *plan, int threads)
 {
     const dc_problem *p = &plan->problem;
     const dc_schedule *s = &plan->schedule;
-    if (s->family == DC_CHANNEL_LANES)
-        return dc_channel_lanes_shared_bytes(s) +
-               (size_t)threads * dc_channel_lanes_thread_bytes(p, s);
-    return dc_pixel_lanes_shared_bytes(s) + (size_t)threads * dc_pixel_lanes_thread_bytes(p, s);
+    return methods(plan)->shared_bytes(p, s) +
+           (size_t)threads * methods(plan)->thread_bytes(p, s);
 }
 
 double dc_plan_imbalance(const dc_plan *plan, ptrdiff_t batch, int threads)
 {
     if (batch < 1 || plan->empty)
         return 1;
-    const dc_schedule *s = &plan->schedule;
     threads = dc_useful_threads(plan->operations * (double)batch, threads);
-    const dc_grid grid = dc_grid_make(&plan->problem, s, plan->kernels, batch, threads);
-    return dc_grid_imbalance(&grid, s, plan->kernels, (int)dc_min(threads, grid.units));
+    return methods(plan)->imbalance(&plan->problem, &plan->schedule, plan->kernels, batch,
+                                    threads);
 }
 
 double dc_plan_operations(const dc_plan *plan) { return plan->operations; }

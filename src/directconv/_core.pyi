@@ -5,14 +5,6 @@ from directconv._spec import ConvSpec
 SMALL_CALL: float
 
 class Weights:
-    def __init__(
-        self,
-        spec: ConvSpec,
-        element: int,
-        codes: tuple[int, int, int, int],
-        weight: ndarray,
-        bias: ndarray | None,
-    ) -> None: ...
     @property
     def nbytes(self) -> int: ...
 
@@ -22,7 +14,7 @@ class Plan:
         spec: ConvSpec,
         sizes: tuple[tuple[int, int, int], ...],
         element: int,
-        codes: tuple[int, int, int, int],
+        codes: tuple[int, int, int, int, bool],
     ) -> None: ...
     def pack(self, weight: ndarray, bias: ndarray | None) -> Weights: ...
     def execute(
@@ -33,6 +25,8 @@ class Plan:
         out: ndarray,
         threads: int,
     ) -> None: ...
+    @property
+    def packing(self) -> int: ...
     @property
     def algorithm(self) -> str: ...
     @property

@@ -32,6 +32,7 @@ cdef extern from "directconv.h" nogil:
         dc_layout layout
         dc_algorithm algorithm
         dc_padding padding
+        bint packs_once
         Py_ssize_t groups, in_channels, out_channels
         dc_axis axis[3]
         double padding_value, low, high
@@ -43,7 +44,7 @@ cdef extern from "directconv.h" nogil:
     ctypedef struct dc_plan:
         pass
     size_t dc_element_bytes(dc_element)
-    dc_status dc_weights_create(const dc_problem *, const dc_tensor *, const void *, Py_ssize_t,
+    dc_status dc_weights_create(const dc_plan *, const dc_tensor *, const void *, Py_ssize_t,
                                 dc_weights **)
     void dc_weights_destroy(dc_weights *)
     size_t dc_weights_bytes(const dc_weights *)
@@ -51,6 +52,7 @@ cdef extern from "directconv.h" nogil:
     void dc_plan_destroy(dc_plan *)
     dc_status dc_plan_execute(const dc_plan *, const dc_weights *, const dc_tensor *,
                               const dc_tensor *, const dc_tensor *, Py_ssize_t, int)
+    long long dc_plan_packing(const dc_plan *)
     const char *dc_plan_algorithm(const dc_plan *)
     const char *dc_plan_family(const dc_plan *)
     size_t dc_plan_workspace(const dc_plan *, int)
@@ -95,7 +97,7 @@ cdef int read_problem(object spec, tuple sizes, int element, tuple codes,
     """Fills `p` from a ConvSpec and the sizes along each axis: (input, output, pad before)."""
     cdef int dims = spec.dims, a, i
     p.element = <dc_element>element
-    p.isa, p.layout, p.algorithm, p.padding = codes
+    p.isa, p.layout, p.algorithm, p.padding, p.packs_once = codes
     p.groups = spec.groups
     p.in_channels = spec.in_channels
     p.out_channels = spec.out_channels
@@ -108,8 +110,7 @@ cdef int read_problem(object spec, tuple sizes, int element, tuple codes,
         p.axis[a].kernel = spec.kernel[i]
         p.axis[a].stride = spec.stride[i]
         p.axis[a].dilation = spec.dilation[i]
-        if sizes:
-            p.axis[a].size, p.axis[a].out, p.axis[a].before = sizes[i]
+        p.axis[a].size, p.axis[a].out, p.axis[a].before = sizes[i]
     return 0
 
 
@@ -131,14 +132,8 @@ cdef int read_tensor(Py_buffer *b, int dims, bint channels_last, dc_tensor *t) e
 
 
 cdef class Weights:
-    """Packed weights and bias; immutable."""
+    """Packed weights and bias; immutable. Made by Plan.pack."""
     cdef dc_weights *weights
-
-    def __cinit__(self, spec, int element, tuple codes, weight, bias):
-        cdef dc_problem problem
-        if spec is not None:  # else Plan.pack fills it
-            read_problem(spec, (), element, codes, &problem)
-            pack(self, &problem, spec.dims, weight, bias)
 
     def __dealloc__(self):
         dc_weights_destroy(self.weights)
@@ -146,25 +141,6 @@ cdef class Weights:
     @property
     def nbytes(self):
         return dc_weights_bytes(self.weights)
-
-
-cdef int pack(Weights self, const dc_problem *problem, int dims, weight, bias) except -1:
-    cdef dc_tensor tensor
-    cdef Py_buffer w, b
-    cdef dc_status status
-    PyObject_GetBuffer(weight, &w, PyBUF_STRIDED_RO)
-    try:
-        read_tensor(&w, dims, False, &tensor)
-        if bias is None:
-            status = dc_weights_create(problem, &tensor, NULL, 0, &self.weights)
-        else:
-            PyObject_GetBuffer(bias, &b, PyBUF_STRIDED_RO)
-            status = dc_weights_create(problem, &tensor, b.buf, b.strides[0] // b.itemsize,
-                                       &self.weights)
-            PyBuffer_Release(&b)
-    finally:
-        PyBuffer_Release(&w)
-    return check(status, NULL)
 
 
 cdef class Plan:
@@ -190,9 +166,24 @@ cdef class Plan:
 
     def pack(self, weight, bias):
         """The weights for this plan; arrays of its element type."""
-        cdef Weights weights = Weights(None, 0, (), None, None)
-        pack(weights, &self.problem, self.dims, weight, bias)
-        return weights
+        cdef Weights packed = Weights()
+        cdef dc_tensor tensor
+        cdef Py_buffer w, b
+        cdef dc_status status
+        PyObject_GetBuffer(weight, &w, PyBUF_STRIDED_RO)
+        try:
+            read_tensor(&w, self.dims, False, &tensor)
+            if bias is None:
+                status = dc_weights_create(self.plan, &tensor, NULL, 0, &packed.weights)
+            else:
+                PyObject_GetBuffer(bias, &b, PyBUF_STRIDED_RO)
+                status = dc_weights_create(self.plan, &tensor, b.buf,
+                                           b.strides[0] // b.itemsize, &packed.weights)
+                PyBuffer_Release(&b)
+        finally:
+            PyBuffer_Release(&w)
+        check(status, NULL)
+        return packed
 
     def execute(self, Weights weights not None, input, residual, out, int threads):
         """Writes the convolution of `input` to `out`. All arrays have the plan's element type and
@@ -229,6 +220,11 @@ cdef class Plan:
         finally:
             PyBuffer_Release(&x)
         check(status, NULL)
+
+    @property
+    def packing(self):
+        """Plans of one layer with equal numbers may share weights."""
+        return dc_plan_packing(self.plan)
 
     @property
     def algorithm(self):

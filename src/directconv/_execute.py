@@ -26,46 +26,46 @@ class Prepared:
     small: int  # 1 if the call is too little work for a second thread, else 0
 
 
-def _codes(spec: ConvSpec, isa: str) -> tuple[int, int, int, int]:
+def _codes(spec: ConvSpec, isa: str, packs_once: bool) -> tuple[int, int, int, int, bool]:
     return (
         _runtime.ISAS.index(isa),
         _LAYOUT[spec.layout],
         _ALGORITHM[spec.algorithm],
         _PADDING[spec.padding_mode],
+        packs_once,
     )
 
 
 @lru_cache(maxsize=128)
 def _plan(
-    spec: ConvSpec, sizes: tuple[tuple[int, int, int], ...], element: int, isa: str
+    spec: ConvSpec,
+    sizes: tuple[tuple[int, int, int], ...],
+    element: int,
+    isa: str,
+    packs_once: bool,
 ) -> _core.Plan:
-    return _core.Plan(spec, sizes, element, _codes(spec, isa))
+    return _core.Plan(spec, sizes, element, _codes(spec, isa, packs_once))
 
 
 def prepare(
-    spec: ConvSpec, input_shape: tuple[int, ...], dtype: np.dtype, isa: str
+    spec: ConvSpec,
+    input_shape: tuple[int, ...],
+    dtype: np.dtype,
+    isa: str,
+    *,
+    packs_once: bool,
 ) -> Prepared:
-    """Settle sizes and make the plan. ValueError if a named algorithm cannot serve them."""
+    """Settle sizes and make the plan. ValueError if a named algorithm cannot serve them.
+
+    With `packs_once` the time that packing the weights takes does not count.
+    """
     geometry = spec.geometry(input_shape)
     compute = compute_dtype(dtype)
     before = (pad[0] for pad in geometry.pads)
     sizes = tuple(zip(geometry.spatial, geometry.output_spatial, before, strict=True))
-    plan = _plan(spec, sizes, _runtime.ELEMENTS[compute.name], isa)
+    plan = _plan(spec, sizes, _runtime.ELEMENTS[compute.name], isa, packs_once)
     small = geometry.batch * plan.operations < _core.SMALL_CALL
     return Prepared(geometry, plan, dtype, compute, int(small))
-
-
-def pack_for_layer(
-    spec: ConvSpec, weight: Array, bias: Array | None, compute: np.dtype, isa: str
-) -> _core.Weights:
-    """Pack weights and bias (any dtype) for inputs of all sizes."""
-    return _core.Weights(
-        spec,
-        _runtime.ELEMENTS[compute.name],
-        _codes(spec, isa),
-        as_computed(weight, compute),
-        None if bias is None else as_computed(bias, compute),
-    )
 
 
 def pack(prepared: Prepared, weight: Array, bias: Array | None) -> _core.Weights:

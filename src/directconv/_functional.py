@@ -307,7 +307,7 @@ def _prepare(
         ("bias", None if b is None else b[1]),
         ("residual", residual_dtype),
     )
-    return _execute.prepare(spec, x[0], dtype, isa)
+    return _execute.prepare(spec, x[0], dtype, isa, packs_once=False)
 
 
 # Calls repeat: checking their arguments would take longer than a small convolution.

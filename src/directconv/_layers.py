@@ -18,12 +18,13 @@ from directconv._spec import (
     check_out,
     check_residual,
     check_threads,
-    compute_dtype,
     dtypes_of,
     result_dtype,
 )
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d"]
+
+_LONGEST = 2**20  # a kernel that reaches further is packed when its first input comes
 
 
 class _Conv:
@@ -36,7 +37,8 @@ class _Conv:
     _weight: Array
     _bias: Array | None
     _arguments: dict[str, Any]
-    _packed: dict[np.dtype[Any], _core.Weights]  # by computing dtype: two at most
+    # By computing dtype and packing: what sizes of inputs ask for, a handful at most.
+    _packed: dict[tuple[str, int], _core.Weights]
     _isa: str  # of the packed weights, and so of every call
     # The last input's shape and dtype with what they led to. One entry, replaced as a whole, so
     # threads may race for it.
@@ -95,8 +97,10 @@ class _Conv:
                 "algorithm": spec.algorithm,
             },
         )
-        if any(a is not None and a.dtype.kind not in "biu" for a in (w, b)):
-            self._weights(compute_dtype(result_dtype(*dtypes_of(("weight", w), ("bias", b)))))
+        typical = _typical_input(spec)
+        known = any(a is not None and a.dtype.kind not in "biu" for a in (w, b))
+        if known and max(typical) < _LONGEST:
+            self._weights(self._prepared(typical))
 
     @property
     def weight(self) -> Array:
@@ -132,14 +136,14 @@ class _Conv:
         r = None if residual is None else as_array("residual", residual)
         inputs = (("input", x), ("weight", self._weight), ("bias", self._bias), ("residual", r))
         prepared = _execute.prepare(
-            self._spec, x.shape, result_dtype(*dtypes_of(*inputs)), self._isa
+            self._spec, x.shape, result_dtype(*dtypes_of(*inputs)), self._isa, packs_once=True
         )
         if r is not None:
             check_residual(r, prepared.geometry.output_shape)
         if out is not None:
             check_out(out, prepared.geometry.output_shape, prepared.dtype, inputs)
         threads = check_threads(threads)
-        weights = self._weights(prepared.compute)
+        weights = self._weights(prepared)
         if r is None:
             object.__setattr__(self, "_last", (x.shape, x.dtype, prepared, weights))
         return _execute.run(prepared, weights, x, r, out, threads)
@@ -183,15 +187,16 @@ class _Conv:
         dtypes = {a.dtype for a in (self._weight, self._bias) if a is not None}
         dtype = np.result_type(*dtypes)
         floating = dtype if dtype.kind not in "biu" else np.dtype(np.float64)
-        return _execute.prepare(self._spec, tuple(input_shape), floating, self._isa)
+        return _execute.prepare(
+            self._spec, tuple(input_shape), floating, self._isa, packs_once=True
+        )
 
-    def _weights(self, compute: np.dtype[Any]) -> _core.Weights:
-        packed = self._packed.get(compute)
+    def _weights(self, prepared: _execute.Prepared) -> _core.Weights:
+        key = (prepared.compute.name, prepared.plan.packing)
+        packed = self._packed.get(key)
         if packed is None:
-            packed = _execute.pack_for_layer(
-                self._spec, self._weight, self._bias, compute, self._isa
-            )
-            self._packed[compute] = packed
+            packed = _execute.pack(prepared, self._weight, self._bias)
+            self._packed[key] = packed
         return packed
 
     def __repr__(self) -> str:
@@ -207,6 +212,16 @@ class _Conv:
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError("a layer is immutable")
+
+
+def _typical_input(spec: ConvSpec) -> tuple[int, ...]:
+    """Return the shape of an input whose outputs are 56 along each axis: weights are packed
+    for such a one at construction, and for others when one comes that needs it."""
+    reach = zip(spec.kernel, spec.stride, spec.dilation, strict=True)
+    space = tuple(55 * s + (k - 1) * d + 1 for k, s, d in reach)
+    if spec.layout == "channels_last":
+        return (*space, spec.in_channels)
+    return (spec.in_channels, *space)
 
 
 def _kept(array: Array) -> Array:

@@ -3,16 +3,17 @@
  * kernels/channel_lanes.inc. */
 #include "dense/channel_lanes.h"
 
-#include "dense/staging.h"
+#include "dense/grid.h"
 #include "memory.h"
 #include "parallel.h"
+#include "staging.h"
 
 /* One call: what its threads share. */
 typedef struct {
     const dc_problem *p;
     const dc_schedule *s;
     const dc_kernels *kernels;
-    const dc_channel_weights *weights;
+    const dc_packed *packed;
     const dc_tensor *input, *residual, *output;
     ptrdiff_t bytes;            /* of an element */
     dc_grid grid;               /* parts: panels, or groups of panels */
@@ -47,14 +48,18 @@ static size_t tap_bytes(const dc_schedule *s)
     return aligned((size_t)(s->taps * dc_max(1, s->chunk)) * sizeof(int32_t));
 }
 
-size_t dc_channel_lanes_shared_bytes(const dc_schedule *s) { return 2 * tap_bytes(s); }
+static size_t shared_bytes(const dc_problem *p, const dc_schedule *s)
+{
+    (void)p;
+    return 2 * tap_bytes(s);
+}
 
 static size_t block_pixels(const dc_schedule *s)
 {
     return (size_t)(s->block[0] * s->block[1] * s->block[2]);
 }
 
-size_t dc_channel_lanes_thread_bytes(const dc_problem *p, const dc_schedule *s)
+static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
 {
     const size_t bytes = dc_element_bytes(p->element), pixels = block_pixels(s);
     return aligned(s->stage_elements * bytes) + aligned(s->sum_elements * bytes) +
@@ -116,16 +121,25 @@ static void stage(worker *w, ptrdiff_t chunk)
     const ptrdiff_t channel = chunk * s->chunk;
     const char *source = input_at(c, w->block.image, w->block.group * s->group_in + channel);
     if (!w->direct) {
-        dc_stage_for_channel_lanes(&(dc_staging){
-            .problem = c->p,
-            .schedule = s,
-            .kernels = c->kernels,
-            .block = &w->block,
-            .source = source,
-            .strides = c->input->stride + 1,
-            .channels = dc_min(s->chunk, s->group_in - channel),
-            .out = w->stage,
-        });
+        dc_positions at[3];
+        ptrdiff_t extent[3]; /* a block at the edge needs less than the nominal extents */
+        for (int a = 0; a < 3; a++) {
+            at[a] = dc_span_positions(&c->p->axis[a], c->p->padding, &s->span[a],
+                                      w->block.first[a]);
+            extent[a] = (w->block.count[a] - 1) * s->span[a].out_step +
+                        (c->p->axis[a].kernel - 1) * s->span[a].tap_step + 1;
+        }
+        dc_stage_positions(
+            &(dc_staging){
+                .kernels = c->kernels,
+                .bytes = c->bytes,
+                .padding_value = c->p->padding_value,
+                .source = source,
+                .strides = c->input->stride + 1,
+                .channels = dc_min(s->chunk, s->group_in - channel),
+                .out = w->stage,
+            },
+            at, extent, s->pitch);
         w->source = w->stage;
         return;
     }
@@ -187,17 +201,18 @@ typedef struct {
 
 static panel panel_at(const worker *w, ptrdiff_t index)
 {
-    const dc_channel_weights *packed = w->c->weights;
+    const dc_schedule *s = w->c->s;
+    const dc_packed *packed = w->c->packed;
+    const ptrdiff_t lanes = w->c->kernels->lanes;
     panel r;
     ptrdiff_t first;
-    dc_panel(w->c->kernels, packed->vectors, index, &first, &r.vectors);
-    const ptrdiff_t products = packed->taps * packed->group_in;
-    const ptrdiff_t lane =
-        w->block.group * packed->vectors * packed->lanes + first * packed->lanes;
-    r.first = first * packed->lanes;
-    r.lanes = r.vectors * packed->lanes;
-    r.channels = dc_min(r.lanes, packed->group_out - r.first);
-    r.weights = (const char *)packed->panels + lane * products * w->c->bytes;
+    dc_panel(w->c->kernels, s->vectors, index, &first, &r.vectors);
+    const ptrdiff_t products = s->taps * s->group_in;
+    const ptrdiff_t lane = (w->block.group * s->vectors + first) * lanes;
+    r.first = first * lanes;
+    r.lanes = r.vectors * lanes;
+    r.channels = dc_min(r.lanes, s->group_out - r.first);
+    r.weights = (const char *)packed->weights + lane * products * w->c->bytes;
     r.bias = (const char *)packed->bias + lane * w->c->bytes;
     return r;
 }
@@ -370,28 +385,28 @@ static void work(void *context, int thread, int team)
 
 /* ---- One call ---- */
 
-dc_status dc_channel_lanes_execute(const dc_problem *p, const dc_schedule *s,
-                                   const dc_kernels *kernels, const dc_channel_weights *weights,
-                                   const dc_tensor *input, const dc_tensor *residual,
-                                   const dc_tensor *output, ptrdiff_t batch, int threads)
+static dc_status execute(const dc_call *given)
 {
+    const dc_problem *p = given->problem;
+    const dc_schedule *s = given->schedule;
+    const dc_tensor *input = given->input;
     call c = {.p = p,
               .s = s,
-              .kernels = kernels,
-              .weights = weights,
+              .kernels = given->kernels,
+              .packed = given->packed,
               .input = input,
-              .residual = residual,
-              .output = output,
+              .residual = given->residual,
+              .output = given->output,
               .bytes = (ptrdiff_t)dc_element_bytes(p->element)};
-    c.grid = dc_grid_make(p, s, kernels, batch, threads);
-    threads = (int)dc_min(threads, c.grid.units);
+    c.grid = dc_grid_make(p, s, c.kernels, given->batch, given->threads);
+    const int threads = (int)dc_min(given->threads, c.grid.units);
     c.may_read_input = fits_in_place(p, s, input->stride);
-    c.thread_bytes = dc_channel_lanes_thread_bytes(p, s);
+    c.thread_bytes = thread_bytes(p, s);
 
     size_t bytes = c.thread_bytes;
     if (!dc_multiply(&bytes, (size_t)threads))
         return DC_TOO_LARGE;
-    char *memory = dc_allocate(bytes + dc_channel_lanes_shared_bytes(s));
+    char *memory = dc_allocate(bytes + shared_bytes(p, s));
     if (!memory)
         return DC_NO_MEMORY;
     int32_t *staged_taps = (int32_t *)(void *)memory;
@@ -408,8 +423,18 @@ dc_status dc_channel_lanes_execute(const dc_problem *p, const dc_schedule *s,
     }
     c.staged_taps = staged_taps;
     c.input_taps = input_taps;
-    c.scratch = memory + dc_channel_lanes_shared_bytes(s);
+    c.scratch = memory + shared_bytes(p, s);
     dc_parallel(threads, work, &c);
     dc_release(memory);
     return DC_OK;
 }
+
+const dc_family_methods dc_channel_lanes = {
+    .algorithm = "direct",
+    .name = "channel lanes",
+    .pack = dc_channel_lanes_pack,
+    .shared_bytes = shared_bytes,
+    .thread_bytes = thread_bytes,
+    .execute = execute,
+    .imbalance = dc_grid_call_imbalance,
+};

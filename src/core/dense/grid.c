@@ -90,6 +90,13 @@ dc_grid dc_grid_make(const dc_problem *p, const dc_schedule *s, const dc_kernels
     return best;
 }
 
+double dc_grid_call_imbalance(const dc_problem *p, const dc_schedule *s,
+                              const dc_kernels *kernels, ptrdiff_t batch, int threads)
+{
+    const dc_grid grid = dc_grid_make(p, s, kernels, batch, threads);
+    return dc_grid_imbalance(&grid, s, kernels, (int)dc_min(threads, grid.units));
+}
+
 dc_block dc_grid_block(const dc_grid *g, ptrdiff_t task)
 {
     dc_block b;

@@ -4,7 +4,7 @@
 #ifndef DC_GRID_H
 #define DC_GRID_H
 
-#include "select.h"
+#include "select/select.h"
 
 /* A block of outputs: where it begins and how far it extends along each axis. */
 typedef struct dc_block {
@@ -24,9 +24,11 @@ typedef struct dc_grid {
 dc_grid dc_grid_make(const dc_problem *problem, const dc_schedule *schedule,
                      const dc_kernels *kernels, ptrdiff_t batch, int threads);
 
-/* The work of the slowest thread over the mean. */
+/* The work of the slowest thread over the mean: of a grid, and of the grid that a call would make. */
 double dc_grid_imbalance(const dc_grid *grid, const dc_schedule *schedule,
                          const dc_kernels *kernels, int threads);
+double dc_grid_call_imbalance(const dc_problem *problem, const dc_schedule *schedule,
+                              const dc_kernels *kernels, ptrdiff_t batch, int threads);
 
 dc_block dc_grid_block(const dc_grid *grid, ptrdiff_t task);
 

@@ -60,81 +60,71 @@ static void pack_panel(const dc_problem *p, const dc_kernels *kernels, const dc_
 }
 
 /* One group's panels. `row_at` has room for a filter's products. */
-static void pack_group(const dc_problem *p, const dc_kernels *kernels, const dc_tensor *w,
-                       const dc_channel_weights *r, ptrdiff_t group, ptrdiff_t *row_at,
-                       char *out)
+static void pack_group(const dc_problem *p, const dc_schedule *s, const dc_kernels *kernels,
+                       const dc_tensor *w, ptrdiff_t group, ptrdiff_t *row_at, char *out)
 {
     int filled = 0; /* the width of the panel that row_at is for */
-    for (ptrdiff_t i = 0; i < dc_panel_count(kernels, r->vectors); i++) {
+    for (ptrdiff_t i = 0; i < s->panels; i++) {
         ptrdiff_t first;
         int width;
-        dc_panel(kernels, r->vectors, i, &first, &width);
-        const ptrdiff_t row = width * r->lanes, lane = first * r->lanes;
+        dc_panel(kernels, s->vectors, i, &first, &width);
+        const ptrdiff_t row = width * kernels->lanes, lane = first * kernels->lanes;
         if (row_at && filled != width) {
             ptrdiff_t *at = row_at;
-            for (ptrdiff_t c = 0; c < r->group_in; c++)
-                for (ptrdiff_t tap = 0; tap < r->taps; tap++)
-                    *at++ = (tap * r->group_in + c) * row;
+            for (ptrdiff_t c = 0; c < s->group_in; c++)
+                for (ptrdiff_t tap = 0; tap < s->taps; tap++)
+                    *at++ = (tap * s->group_in + c) * row;
             filled = width;
         }
-        pack_panel(p, kernels, w, group * r->group_out + lane, dc_min(row, r->group_out - lane),
+        pack_panel(p, kernels, w, group * s->group_out + lane, dc_min(row, s->group_out - lane),
                    row, row_at, out);
-        out += (size_t)(r->taps * r->group_in * row) * dc_element_bytes(p->element);
+        out += (size_t)(s->taps * s->group_in * row) * dc_element_bytes(p->element);
     }
 }
 
-dc_status dc_channel_lanes_pack(const dc_problem *p, const dc_kernels *kernels,
-                                const dc_tensor *w, const void *bias, ptrdiff_t bias_stride,
-                                dc_channel_weights *packed)
+dc_status dc_channel_lanes_pack(const dc_problem *p, const dc_schedule *s,
+                                const dc_kernels *kernels, const dc_tensor *w, const void *bias,
+                                ptrdiff_t bias_stride, dc_packed *packed)
 {
     const size_t bytes = dc_element_bytes(p->element);
-    dc_channel_weights r = {.group_in = p->in_channels / p->groups,
-                            .group_out = p->out_channels / p->groups,
-                            .groups = p->groups,
-                            .lanes = kernels->lanes};
-    r.vectors = dc_ceil_div(dc_max(1, r.group_out), r.lanes);
-    r.taps = p->axis[0].kernel * p->axis[1].kernel * p->axis[2].kernel;
-    const ptrdiff_t row = r.vectors * r.lanes;
-    size_t bias_bytes = (size_t)row * bytes;
-    if (!dc_multiply(&bias_bytes, (size_t)r.groups))
+    const ptrdiff_t row = s->vectors * kernels->lanes;
+    size_t bias_bytes = (size_t)row * bytes, group_bytes = bias_bytes;
+    if (!dc_multiply(&bias_bytes, (size_t)p->groups) ||
+        !dc_multiply(&group_bytes, (size_t)s->taps) ||
+        !dc_multiply(&group_bytes, (size_t)s->group_in))
         return DC_TOO_LARGE;
-    size_t group_bytes = (size_t)row * bytes, panel_bytes;
-    if (!dc_multiply(&group_bytes, (size_t)r.taps) ||
-        !dc_multiply(&group_bytes, (size_t)r.group_in))
+    size_t panel_bytes = group_bytes;
+    if (!dc_multiply(&panel_bytes, (size_t)p->groups))
         return DC_TOO_LARGE;
-    panel_bytes = group_bytes;
-    if (!dc_multiply(&panel_bytes, (size_t)r.groups))
-        return DC_TOO_LARGE;
-    r.bytes = panel_bytes + bias_bytes;
-    r.panels = dc_allocate(panel_bytes);
-    r.bias = dc_allocate(bias_bytes);
+    packed->bytes = panel_bytes + bias_bytes;
+    packed->weights = dc_allocate(panel_bytes);
+    packed->bias = dc_allocate(bias_bytes);
     const bool runs = contiguous(p, w);
     ptrdiff_t *row_at = NULL;
     if (runs)
-        row_at = dc_allocate((size_t)(r.taps * r.group_in) * sizeof *row_at);
-    if (!r.panels || !r.bias || (runs && !row_at)) {
-        dc_release(r.panels);
-        dc_release(r.bias);
+        row_at = dc_allocate((size_t)(s->taps * s->group_in) * sizeof *row_at);
+    if (!packed->weights || !packed->bias || (runs && !row_at)) {
         dc_release(row_at);
         return DC_NO_MEMORY;
     }
-    if (r.group_out % r.lanes)
-        memset(r.panels, 0, panel_bytes);
-    memset(r.bias, 0, bias_bytes);
+    if (s->group_out % kernels->lanes)
+        memset(packed->weights, 0, panel_bytes);
+    memset(packed->bias, 0, bias_bytes);
 
-    for (ptrdiff_t g = 0; g < r.groups; g++) {
-        pack_group(p, kernels, w, &r, g, row_at, (char *)r.panels + (size_t)g * group_bytes);
+    for (ptrdiff_t g = 0; g < p->groups; g++) {
+        pack_group(p, s, kernels, w, g, row_at,
+                   (char *)packed->weights + (size_t)g * group_bytes);
         if (bias)
             kernels->gather(&(dc_gather){
                 .positions = 1,
-                .channels = r.group_out,
-                .source = (const char *)bias + g * r.group_out * bias_stride * (ptrdiff_t)bytes,
+                .channels = s->group_out,
+                .source =
+                    (const char *)bias + g * s->group_out * bias_stride * (ptrdiff_t)bytes,
                 .channel_stride = bias_stride,
-                .out = (char *)r.bias + (size_t)(g * row) * bytes,
+                .out = (char *)packed->bias + (size_t)(g * row) * bytes,
                 .pitch = row,
             });
     }
     dc_release(row_at);
-    *packed = r;
     return DC_OK;
 }

@@ -27,46 +27,37 @@ static void pack_tile(const dc_problem *p, const dc_kernels *kernels, const dc_t
             }
 }
 
-dc_status dc_pixel_lanes_pack(const dc_problem *p, const dc_kernels *kernels,
-                              const dc_tensor *w, const void *bias, ptrdiff_t bias_stride,
-                              dc_pixel_weights *packed)
+dc_status dc_pixel_lanes_pack(const dc_problem *p, const dc_schedule *s,
+                              const dc_kernels *kernels, const dc_tensor *w, const void *bias,
+                              ptrdiff_t bias_stride, dc_packed *packed)
 {
     const size_t bytes = dc_element_bytes(p->element);
-    dc_pixel_weights r = {.group_in = p->in_channels / p->groups,
-                          .group_out = p->out_channels / p->groups,
-                          .groups = p->groups,
-                          .taps = p->axis[0].kernel * p->axis[1].kernel * p->axis[2].kernel};
-    r.tiles = dc_ceil_div(dc_max(1, r.group_out), kernels->pixel_channels);
     size_t weight_bytes = bytes, bias_bytes = bytes;
-    if (!dc_multiply(&weight_bytes, (size_t)r.taps) ||
-        !dc_multiply(&weight_bytes, (size_t)r.group_in) ||
+    if (!dc_multiply(&weight_bytes, (size_t)s->taps) ||
+        !dc_multiply(&weight_bytes, (size_t)s->group_in) ||
         !dc_multiply(&weight_bytes, (size_t)p->out_channels) ||
         !dc_multiply(&bias_bytes, (size_t)p->out_channels))
         return DC_TOO_LARGE;
-    r.bytes = weight_bytes + bias_bytes;
-    r.tile_weights = dc_allocate(weight_bytes);
-    r.bias = dc_allocate(bias_bytes);
-    if (!r.tile_weights || !r.bias) {
-        dc_release(r.tile_weights);
-        dc_release(r.bias);
+    packed->bytes = weight_bytes + bias_bytes;
+    packed->weights = dc_allocate(weight_bytes);
+    packed->bias = dc_allocate(bias_bytes);
+    if (!packed->weights || !packed->bias)
         return DC_NO_MEMORY;
-    }
-    const ptrdiff_t products = r.taps * r.group_in;
-    for (ptrdiff_t g = 0; g < r.groups; g++)
-        for (ptrdiff_t i = 0; i < r.tiles; i++) {
-            const ptrdiff_t first = dc_split(r.group_out, r.tiles, i);
-            const ptrdiff_t channel = g * r.group_out + first;
-            pack_tile(p, kernels, w, channel, dc_split(r.group_out, r.tiles, i + 1) - first,
-                      (char *)r.tile_weights + channel * products * (ptrdiff_t)bytes);
+    const ptrdiff_t products = s->taps * s->group_in;
+    for (ptrdiff_t g = 0; g < p->groups; g++)
+        for (ptrdiff_t i = 0; i < s->panels; i++) {
+            const ptrdiff_t first = dc_split(s->group_out, s->panels, i);
+            const ptrdiff_t channel = g * s->group_out + first;
+            pack_tile(p, kernels, w, channel, dc_split(s->group_out, s->panels, i + 1) - first,
+                      (char *)packed->weights + channel * products * (ptrdiff_t)bytes);
         }
     if (bias)
         kernels->gather(&(dc_gather){.positions = 1,
                                      .channels = p->out_channels,
                                      .source = bias,
                                      .channel_stride = bias_stride,
-                                     .out = r.bias});
+                                     .out = packed->bias});
     else
-        kernels->fill(r.bias, 1, 0, p->out_channels, 0);
-    *packed = r;
+        kernels->fill(packed->bias, 1, 0, p->out_channels, 0);
     return DC_OK;
 }

@@ -2,16 +2,17 @@
  * channels are summed over runs of pixels. The kernel is in kernels/pixel_lanes.inc. */
 #include "dense/pixel_lanes.h"
 
-#include "dense/staging.h"
+#include "dense/grid.h"
 #include "memory.h"
 #include "parallel.h"
+#include "staging.h"
 
 /* One call: what its threads share. */
 typedef struct {
     const dc_problem *p;
     const dc_schedule *s;
     const dc_kernels *kernels;
-    const dc_pixel_weights *weights;
+    const dc_packed *packed;
     const dc_tensor *input, *residual, *output;
     ptrdiff_t bytes; /* of an element */
     dc_grid grid;    /* parts: tiles, or groups of tiles, of output channels */
@@ -48,9 +49,13 @@ static size_t tap_bytes(const dc_schedule *s)
     return aligned((size_t)(s->taps * s->chunk) * sizeof(int32_t));
 }
 
-size_t dc_pixel_lanes_shared_bytes(const dc_schedule *s) { return 2 * tap_bytes(s); }
+static size_t shared_bytes(const dc_problem *p, const dc_schedule *s)
+{
+    (void)p;
+    return 2 * tap_bytes(s);
+}
 
-size_t dc_pixel_lanes_thread_bytes(const dc_problem *p, const dc_schedule *s)
+static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
 {
     const size_t bytes = dc_element_bytes(p->element);
     return aligned(s->stage_elements * bytes) + aligned(s->sum_elements * bytes);
@@ -147,16 +152,26 @@ static void stage(worker *w, ptrdiff_t chunk)
     const call *c = w->c;
     const dc_schedule *s = c->s;
     const ptrdiff_t first = chunk * s->chunk;
-    dc_stage_for_pixel_lanes(&(dc_staging){
-        .problem = c->p,
-        .schedule = s,
-        .kernels = c->kernels,
-        .block = &w->block,
-        .source = input_at(w, first),
-        .strides = c->input->stride + 1,
-        .channels = dc_min(s->chunk, s->group_in - first),
-        .out = w->stage,
-    });
+    dc_phase_planes planes = {.axis = c->p->axis,
+                              .padding = c->p->padding,
+                              .phases = s->phases,
+                              .channel_pitch = s->channel_pitch};
+    for (int a = 0; a < 3; a++) {
+        planes.first[a] = w->block.first[a];
+        /* Beyond the last output of a block at the edge only the taps are needed. */
+        planes.used[a] = s->phases[a].length - (s->block[a] - w->block.count[a]);
+    }
+    dc_stage_planes(
+        &(dc_staging){
+            .kernels = c->kernels,
+            .bytes = c->bytes,
+            .padding_value = c->p->padding_value,
+            .source = input_at(w, first),
+            .strides = c->input->stride + 1,
+            .channels = dc_min(s->chunk, s->group_in - first),
+            .out = w->stage,
+        },
+        &planes);
 }
 
 static void use_stage(worker *w)
@@ -235,12 +250,13 @@ typedef struct {
 
 static tile tile_at(const worker *w, ptrdiff_t index)
 {
-    const dc_pixel_weights *packed = w->c->weights;
-    const ptrdiff_t products = packed->taps * packed->group_in;
-    tile t = {.first = dc_split(packed->group_out, packed->tiles, index)};
-    t.channels = dc_split(packed->group_out, packed->tiles, index + 1) - t.first;
-    const ptrdiff_t channel = w->block.group * packed->group_out + t.first;
-    t.weights = (const char *)packed->tile_weights + channel * products * w->c->bytes;
+    const dc_schedule *s = w->c->s;
+    const dc_packed *packed = w->c->packed;
+    const ptrdiff_t products = s->taps * s->group_in;
+    tile t = {.first = dc_split(s->group_out, s->panels, index)};
+    t.channels = dc_split(s->group_out, s->panels, index + 1) - t.first;
+    const ptrdiff_t channel = w->block.group * s->group_out + t.first;
+    t.weights = (const char *)packed->weights + channel * products * w->c->bytes;
     t.bias = (const char *)packed->bias + channel * w->c->bytes;
     return t;
 }
@@ -395,27 +411,26 @@ static void work(void *context, int thread, int team)
 
 /* ---- One call ---- */
 
-dc_status dc_pixel_lanes_execute(const dc_problem *p, const dc_schedule *s,
-                                 const dc_kernels *kernels, const dc_pixel_weights *weights,
-                                 const dc_tensor *input, const dc_tensor *residual,
-                                 const dc_tensor *output, ptrdiff_t batch, int threads)
+static dc_status execute(const dc_call *given)
 {
+    const dc_problem *p = given->problem;
+    const dc_schedule *s = given->schedule;
     call c = {.p = p,
               .s = s,
-              .kernels = kernels,
-              .weights = weights,
-              .input = input,
-              .residual = residual,
-              .output = output,
+              .kernels = given->kernels,
+              .packed = given->packed,
+              .input = given->input,
+              .residual = given->residual,
+              .output = given->output,
               .bytes = (ptrdiff_t)dc_element_bytes(p->element),
               .clamps = p->low > -__builtin_inf() || p->high < __builtin_inf(),
-              .grid = dc_grid_make(p, s, kernels, batch, threads),
-              .thread_bytes = dc_pixel_lanes_thread_bytes(p, s)};
-    threads = (int)dc_min(threads, c.grid.units);
+              .grid = dc_grid_make(p, s, given->kernels, given->batch, given->threads),
+              .thread_bytes = thread_bytes(p, s)};
+    const int threads = (int)dc_min(given->threads, c.grid.units);
     size_t bytes = c.thread_bytes;
     if (!dc_multiply(&bytes, (size_t)threads))
         return DC_TOO_LARGE;
-    char *memory = dc_allocate(bytes + dc_pixel_lanes_shared_bytes(s));
+    char *memory = dc_allocate(bytes + shared_bytes(p, s));
     if (!memory)
         return DC_NO_MEMORY;
     int32_t *staged_taps = (int32_t *)(void *)memory;
@@ -426,8 +441,18 @@ dc_status dc_pixel_lanes_execute(const dc_problem *p, const dc_schedule *s,
         fill_input_taps(&c, input_taps);
     c.staged_taps = staged_taps;
     c.input_taps = input_taps;
-    c.scratch = memory + dc_pixel_lanes_shared_bytes(s);
+    c.scratch = memory + shared_bytes(p, s);
     dc_parallel(threads, work, &c);
     dc_release(memory);
     return DC_OK;
 }
+
+const dc_family_methods dc_pixel_lanes = {
+    .algorithm = "direct",
+    .name = "pixel lanes",
+    .pack = dc_pixel_lanes_pack,
+    .shared_bytes = shared_bytes,
+    .thread_bytes = thread_bytes,
+    .execute = execute,
+    .imbalance = dc_grid_call_imbalance,
+};

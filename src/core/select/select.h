@@ -1,23 +1,25 @@
 /* From the geometry of a problem to the algorithm and the schedule that serve it. Pure arithmetic on
  * shapes: never the batch size, the number of threads or a clock, so that a layer gives the same bits
- * for inputs of one size whatever comes with them. All constants that were fitted by measurement live in select.c. */
+ * for inputs of one size whatever comes with them. select.c chooses among the algorithms; beside it, a file per
+ * algorithm makes its schedule. All constants that were fitted by measurement live in this folder. */
 #ifndef DC_SELECT_H
 #define DC_SELECT_H
 
 #include "geometry.h"
 #include "kernels/microkernel.h"
 
-/* Which register tile sums the products. Depends on what the weights know (channels, kernel, layout),
- * not on the sizes of the image, since weights are packed for one family. */
+/* Which kernels serve a problem. */
 typedef enum dc_family {
     DC_CHANNEL_LANES, /* lanes are output channels, inputs are broadcast */
     DC_PIXEL_LANES,   /* lanes are output pixels, weights are broadcast */
+    DC_FAMILIES,
 } dc_family;
 
 /* How one image and group is cut. A block is a box of outputs whose inputs are staged (copied, padded
  * and brought into the order of the sum) in the scratch memory of one thread. */
 typedef struct dc_schedule {
     dc_family family;
+    int format;                    /* of the packed weights, within the family */
     ptrdiff_t group_in, group_out; /* channels per group */
     ptrdiff_t taps;                /* kernel positions */
     ptrdiff_t block[3];            /* outputs per block, by axis */
@@ -50,9 +52,6 @@ typedef struct dc_schedule {
 ptrdiff_t dc_panel_count(const dc_kernels *kernels, ptrdiff_t vectors);
 void dc_panel(const dc_kernels *kernels, ptrdiff_t vectors, ptrdiff_t index, ptrdiff_t *first,
               int *width);
-
-/* The family that packs and sums such a layer; `in`, `out` and `before` are not looked at. */
-dc_family dc_select_family(const dc_problem *problem, const dc_kernels *kernels);
 
 /* Fails with DC_TOO_LARGE, or with DC_UNSUPPORTED and a reason. */
 dc_status dc_select(const dc_problem *problem, const dc_kernels *kernels, dc_schedule *schedule,

@@ -1,5 +1,6 @@
-/* See select.h. Doubles stand for sizes where these may be absurd. */
-#include "select.h"
+/* The schedules of the dense families, which serve every problem. Doubles stand for sizes where these
+ * may be absurd. */
+#include "select/schedules.h"
 
 /* ---- Constants, fitted on processors with 32 KiB of L1 and 512 KiB or more of L2 per core. ---- */
 enum {
@@ -20,7 +21,6 @@ enum {
 static const double BLOCK_PIXELS =
     4096;                             /* outputs of a block: its tables of offsets stay small */
 static const double IDLE_LANES = 1.1; /* padded by channels to more than this is wasteful */
-static const double THREAD_OPERATIONS = 4e5; /* less work than this is not worth a thread */
 static const double PRODUCTS_PER_COPY =
     8; /* products summed in the time of copying an element */
 
@@ -46,7 +46,7 @@ void dc_panel(const dc_kernels *kernels, ptrdiff_t vectors, ptrdiff_t index, ptr
 
 /* Channel lanes pay for lanes without a channel and, with channels first, for transposing the input;
  * pixel lanes pay for lanes beyond the end of a row, of which nothing is known here. */
-dc_family dc_select_family(const dc_problem *p, const dc_kernels *kernels)
+static dc_family choose_family(const dc_problem *p, const dc_kernels *kernels)
 {
     const ptrdiff_t inputs = p->in_channels / p->groups, outputs = p->out_channels / p->groups;
     if (inputs == 0)
@@ -177,14 +177,6 @@ static ptrdiff_t choose_chunk(const block_choice *c, ptrdiff_t channels, ptrdiff
 
 /* ---- Schedules ---- */
 
-static bool multiply_all(size_t *product, const ptrdiff_t factors[], int count)
-{
-    for (int i = 0; i < count; i++)
-        if (!dc_multiply(product, (size_t)factors[i]))
-            return false;
-    return true;
-}
-
 static ptrdiff_t conflict_gap(ptrdiff_t elements, size_t element_bytes, size_t set_bytes)
 {
     bool conflicts = elements > 0 && (size_t)elements * element_bytes % set_bytes == 0;
@@ -233,7 +225,7 @@ static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *k
     const ptrdiff_t extents[] = {s->span[0].extent, s->span[1].extent, s->span[2].extent,
                                  dc_max(1, s->pitch[2])};
     s->stage_elements = 1;
-    if (!multiply_all(&s->stage_elements, extents, 4))
+    if (!dc_multiply_all(&s->stage_elements, extents, 4))
         return DC_TOO_LARGE;
     s->pitch[1] = s->span[2].extent * s->pitch[2];
     s->pitch[0] = s->span[1].extent * s->pitch[1];
@@ -267,7 +259,7 @@ static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *ker
     const ptrdiff_t extents[] = {ph[0].planes, ph[0].length, ph[1].planes,
                                  ph[2].planes, ph[1].length, ph[2].length};
     size_t channel = 1;
-    if (!multiply_all(&channel, extents, 6))
+    if (!dc_multiply_all(&channel, extents, 6))
         return DC_TOO_LARGE;
     s->channel_pitch = dc_round_up((ptrdiff_t)channel, (ptrdiff_t)(DC_LINE_BYTES / bytes));
     s->channel_pitch += conflict_gap(s->channel_pitch, bytes, CHANNEL_SET_BYTES);
@@ -287,45 +279,12 @@ static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *ker
     return DC_OK;
 }
 
-static const char *unavailable(dc_algorithm algorithm)
+dc_status dc_schedule_dense(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
 {
-    switch (algorithm) {
-    case DC_WINOGRAD:
-        return "Winograd convolution is not part of this version; use 'auto' or 'direct'";
-    case DC_FFT:
-        return "FFT convolution is not part of this version; use 'auto' or 'direct'";
-    case DC_SEPARABLE:
-        return "separable convolution is not part of this version; use 'auto' or 'direct'";
-    default:
-        return NULL;
-    }
-}
-
-dc_status dc_select(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s,
-                    const char **reason)
-{
-    *reason = unavailable(p->algorithm);
-    if (*reason)
-        return DC_UNSUPPORTED;
-    *s = (dc_schedule){.family = dc_select_family(p, kernels),
-                       .group_in = p->in_channels / p->groups,
-                       .group_out = p->out_channels / p->groups};
-    const ptrdiff_t kernel[] = {p->axis[0].kernel, p->axis[1].kernel, p->axis[2].kernel};
-    size_t products = 1;
-    if (!multiply_all(&products, kernel, 3))
-        return DC_TOO_LARGE;
-    s->taps = (ptrdiff_t)products;
-    if (!dc_multiply(&products, (size_t)dc_max(1, s->group_in)))
-        return DC_TOO_LARGE;
+    s->family = choose_family(p, kernels);
     dc_status status = s->family == DC_CHANNEL_LANES ? schedule_channel_lanes(p, kernels, s)
                                                      : schedule_pixel_lanes(p, kernels, s);
     if (status == DC_OK && s->stage_elements > INT32_MAX) /* offsets of taps have 32 bits */
         status = DC_TOO_LARGE;
     return status;
-}
-
-int dc_useful_threads(double operations, int threads)
-{
-    double useful = operations / THREAD_OPERATIONS;
-    return useful < 2 ? 1 : useful < threads ? (int)useful : threads;
 }

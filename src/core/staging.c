@@ -1,0 +1,160 @@
+/* See staging.h: the sources of a row as runs, and the kernels that copy a run. */
+#include "staging.h"
+
+/* Neighbouring positions whose sources are equally spaced, or that are all padding. */
+typedef struct {
+    ptrdiff_t position, length, source, step; /* source -1: padding */
+} run;
+
+/* A row has a run or three, but padding by a tiny image repeated has many; they are taken in turns. */
+enum { MOST_RUNS = 16 };
+
+/* The runs from *position on, which moves past them. */
+static int next_runs(const dc_positions *p, ptrdiff_t extent, ptrdiff_t *position, run *runs)
+{
+    int count = 0;
+    ptrdiff_t i = *position;
+    while (i < extent && count < MOST_RUNS) {
+        run r = {i, 1, dc_position_source(p, i), 0};
+        ptrdiff_t previous = r.source;
+        for (i++; i < extent; i++, r.length++) {
+            const ptrdiff_t source = dc_position_source(p, i);
+            if (r.source < 0 || source < 0) {
+                if (r.source >= 0 || source >= 0)
+                    break;
+            } else if (r.length == 1) {
+                r.step = source - previous;
+            } else if (source - previous != r.step) {
+                break;
+            }
+            previous = source;
+        }
+        runs[count++] = r;
+    }
+    *position = i;
+    return count;
+}
+
+/* ---- Positions with their channels together ---- */
+
+/* How many rows from y on can be copied as one, positions following each other in the image as they
+ * do in the block: whole rows of the image, none of them padded. */
+static ptrdiff_t joined_rows(const dc_staging *g, const dc_positions *rows, ptrdiff_t y,
+                             ptrdiff_t row_count, const run *r, ptrdiff_t columns)
+{
+    const ptrdiff_t source = dc_position_source(rows, y);
+    ptrdiff_t count = 1;
+    if (r->length != columns || r->step != 1 || g->strides[2] != columns * g->strides[3])
+        return 1;
+    while (y + count < row_count && dc_position_source(rows, y + count) == source + count)
+        count++;
+    return count;
+}
+
+void dc_stage_positions(const dc_staging *g, const dc_positions at[3],
+                        const ptrdiff_t extent[3], const ptrdiff_t pitch[3])
+{
+    run runs[MOST_RUNS];
+    for (ptrdiff_t x = 0; x < extent[2];) {
+        const ptrdiff_t first = x;
+        const int run_count = next_runs(&at[2], extent[2], &x, runs);
+        for (ptrdiff_t z = 0; z < extent[0]; z++)
+            for (ptrdiff_t y = 0, joined; y < extent[1]; y += joined) {
+                char *row = g->out + (z * pitch[0] + y * pitch[1]) * g->bytes;
+                const ptrdiff_t sz = dc_position_source(&at[0], z);
+                const ptrdiff_t sy = dc_position_source(&at[1], y);
+                joined = 1;
+                if (sz < 0 || sy < 0) {
+                    g->kernels->fill(row + first * pitch[2] * g->bytes, 1, 0,
+                                     (x - first) * pitch[2], g->padding_value);
+                    continue;
+                }
+                if (pitch[1] == extent[2] * pitch[2])
+                    joined = joined_rows(g, &at[1], y, extent[1], runs, extent[2]);
+                const char *from =
+                    g->source + (sz * g->strides[1] + sy * g->strides[2]) * g->bytes;
+                for (const run *r = runs; r < runs + run_count; r++) {
+                    char *to = row + r->position * pitch[2] * g->bytes;
+                    if (r->source < 0)
+                        g->kernels->fill(to, 1, 0, r->length * pitch[2], g->padding_value);
+                    else
+                        g->kernels->gather(&(dc_gather){
+                            .positions = r->length * joined,
+                            .channels = g->channels,
+                            .source = from + r->source * g->strides[3] * g->bytes,
+                            .position_stride = r->step * g->strides[3],
+                            .channel_stride = g->strides[0],
+                            .ahead = joined * g->strides[2], /* the next row */
+                            .out = to,
+                            .pitch = pitch[2],
+                        });
+                }
+            }
+    }
+}
+
+/* ---- Planes of phases ---- */
+
+/* Some runs of all rows of one plane. */
+static void stage_plane(const dc_staging *g, const dc_phase_planes *planes, const char *source,
+                        const dc_positions *rows, const run *runs, int run_count, char *out)
+{
+    for (ptrdiff_t y = 0; y < planes->used[1]; y++) {
+        const ptrdiff_t sy = source ? dc_position_source(rows, y) : -1;
+        for (const run *r = runs; r < runs + run_count; r++) {
+            char *to = out + (y * planes->phases[2].length + r->position) * g->bytes;
+            if (sy < 0 || r->source < 0) {
+                g->kernels->fill(to, g->channels, planes->channel_pitch, r->length,
+                                 g->padding_value);
+                continue;
+            }
+            /* Here the columns take the place of the channels: they become neighbours. */
+            g->kernels->gather(&(dc_gather){
+                .positions = g->channels,
+                .channels = r->length,
+                .source = source + (sy * g->strides[2] + r->source * g->strides[3]) * g->bytes,
+                .position_stride = g->strides[0],
+                .channel_stride = r->step * g->strides[3],
+                .out = to,
+                .pitch = planes->channel_pitch,
+            });
+        }
+    }
+}
+
+static dc_positions positions_of(const dc_phase_planes *planes, int axis, ptrdiff_t plane)
+{
+    return dc_phases_positions(&planes->axis[axis], planes->padding, &planes->phases[axis],
+                               plane, planes->first[axis]);
+}
+
+/* The columns of one plane of columns, of every row and depth. */
+static void stage_columns(const dc_staging *g, const dc_phase_planes *planes, ptrdiff_t px)
+{
+    const dc_phases *ph = planes->phases;
+    const dc_positions columns = positions_of(planes, 2, px);
+    run runs[MOST_RUNS];
+    for (ptrdiff_t x = 0; x < planes->used[2];) {
+        const int run_count = next_runs(&columns, planes->used[2], &x, runs);
+        for (ptrdiff_t pz = 0; pz < ph[0].planes; pz++) {
+            const dc_positions depths = positions_of(planes, 0, pz);
+            for (ptrdiff_t z = 0; z < planes->used[0]; z++)
+                for (ptrdiff_t py = 0; py < ph[1].planes; py++) {
+                    const dc_positions rows = positions_of(planes, 1, py);
+                    const ptrdiff_t sz = dc_position_source(&depths, z);
+                    const ptrdiff_t plane =
+                        ((pz * ph[0].length + z) * ph[1].planes + py) * ph[2].planes + px;
+                    stage_plane(g, planes,
+                                sz < 0 ? NULL : g->source + sz * g->strides[1] * g->bytes,
+                                &rows, runs, run_count,
+                                g->out + plane * ph[1].length * ph[2].length * g->bytes);
+                }
+        }
+    }
+}
+
+void dc_stage_planes(const dc_staging *g, const dc_phase_planes *planes)
+{
+    for (ptrdiff_t px = 0; px < planes->phases[2].planes; px++)
+        stage_columns(g, planes, px);
+}
