@@ -36,12 +36,8 @@ RANK = {
     "families": 5,
     "plan": 6,
 }
-WITHIN = (
-    "simd/",
-    "kernels/",
-    "select/",
-    "families",
-)  # files in these folders include their neighbours
+# Files in these folders include their neighbours.
+WITHIN = ("simd/", "kernels/", "select/", "families")
 
 # Modules of the package import those of lower rank. Whatever is not named here is a public
 # module or a bridge to another library, which nobody but the package itself imports.

@@ -21,6 +21,8 @@ enum {
 static const double BLOCK_PIXELS =
     4096;                             /* outputs of a block: its tables of offsets stay small */
 static const double IDLE_LANES = 1.1; /* padded by channels to more than this is wasteful */
+static const double EFFICIENCY = 0.9; /* of the multipliers, in the loop nest as a whole */
+static const double PACKED_PER_CYCLE = 1; /* weights */
 static const double PRODUCTS_PER_COPY =
     8; /* products summed in the time of copying an element */
 
@@ -279,7 +281,7 @@ static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *ker
     return DC_OK;
 }
 
-dc_status dc_schedule_dense(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
+static dc_status schedule_dense(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
 {
     s->family = choose_family(p, kernels);
     dc_status status = s->family == DC_CHANNEL_LANES ? schedule_channel_lanes(p, kernels, s)
@@ -288,3 +290,31 @@ dc_status dc_schedule_dense(const dc_problem *p, const dc_kernels *kernels, dc_s
         status = DC_TOO_LARGE;
     return status;
 }
+
+/* ---- The candidate ---- */
+
+static const char *refusal(const dc_problem *p, const dc_kernels *kernels)
+{
+    (void)p, (void)kernels;
+    return NULL;
+}
+
+/* Two multiply-adds of vectors per cycle, idle lanes included. */
+static double cycles(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
+{
+    const double products = (double)s->taps * (double)s->group_in * (double)p->groups;
+    double pixels = 1, channels = (double)s->group_out;
+    for (int a = 0; a < 3; a++)
+        pixels *= (double)p->axis[a].out;
+    if (s->family == DC_CHANNEL_LANES)
+        channels = (double)(s->vectors * kernels->lanes);
+    const double sums = products * pixels * channels / (2 * EFFICIENCY * kernels->lanes);
+    return p->packs_once ? sums : sums + products * channels / PACKED_PER_CYCLE;
+}
+
+const dc_candidate dc_candidate_direct = {
+    .algorithm = DC_DIRECT,
+    .refusal = refusal,
+    .schedule = schedule_dense,
+    .cycles = cycles,
+};

@@ -1,4 +1,4 @@
-/* What the files of this folder share: the schedule of each algorithm. */
+/* What the files of this folder share: the algorithms as the choice among them sees them. */
 #ifndef DC_SELECT_SCHEDULES_H
 #define DC_SELECT_SCHEDULES_H
 
@@ -13,8 +13,17 @@ DC_INLINE bool dc_multiply_all(size_t *product, const ptrdiff_t factors[], int c
     return true;
 }
 
-/* Each fills what its families need; the fields before the schedule of a family are filled already. */
-dc_status dc_schedule_dense(const dc_problem *problem, const dc_kernels *kernels,
-                            dc_schedule *schedule);
+typedef struct dc_candidate {
+    dc_algorithm algorithm;
+    /* Why it cannot serve the problem, or NULL. */
+    const char *(*refusal)(const dc_problem *, const dc_kernels *);
+    /* Fills the schedule; group_in, group_out and taps are filled already. */
+    dc_status (*schedule)(const dc_problem *, const dc_kernels *, dc_schedule *);
+    /* How long one image takes, and unless they are packed once, packing the weights: an estimate that
+     * is only compared with that of other candidates. */
+    double (*cycles)(const dc_problem *, const dc_kernels *, const dc_schedule *);
+} dc_candidate;
+
+extern const dc_candidate dc_candidate_direct;
 
 #endif

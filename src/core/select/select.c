@@ -17,6 +17,44 @@ static const char *unavailable(dc_algorithm algorithm)
     }
 }
 
+/* In the order of preference where estimates are equal. */
+enum { CANDIDATES = 1 };
+
+static const dc_candidate *candidate_at(int index)
+{
+    const dc_candidate *const all[CANDIDATES] = {&dc_candidate_direct};
+    return all[index];
+}
+
+/* The named algorithm, or of those that serve the one that takes least time. */
+static dc_status choose(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s,
+                        const char **reason)
+{
+    const dc_schedule empty = *s;
+    dc_status status = DC_UNSUPPORTED;
+    double least = __builtin_inf();
+    for (int i = 0; i < CANDIDATES; i++) {
+        const dc_candidate *candidate = candidate_at(i);
+        if (p->algorithm != DC_AUTO && p->algorithm != candidate->algorithm)
+            continue;
+        const char *refusal = candidate->refusal(p, kernels);
+        if (refusal) {
+            *reason = refusal;
+            continue;
+        }
+        dc_schedule own = empty;
+        const dc_status made = candidate->schedule(p, kernels, &own);
+        if (status != DC_OK)
+            status = made;
+        const double cycles = made == DC_OK ? candidate->cycles(p, kernels, &own) : least;
+        if (cycles < least) {
+            least = cycles;
+            *s = own;
+        }
+    }
+    return status;
+}
+
 dc_status dc_select(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s,
                     const char **reason)
 {
@@ -32,7 +70,7 @@ dc_status dc_select(const dc_problem *p, const dc_kernels *kernels, dc_schedule 
     s->taps = (ptrdiff_t)products;
     if (!dc_multiply(&products, (size_t)dc_max(1, s->group_in)))
         return DC_TOO_LARGE;
-    return dc_schedule_dense(p, kernels, s);
+    return choose(p, kernels, s, reason);
 }
 
 int dc_useful_threads(double operations, int threads)
