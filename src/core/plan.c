@@ -6,6 +6,7 @@
 #include "dense/pixel_lanes.h"
 #include "dispatch.h"
 #include "memory.h"
+#include "winograd/winograd.h"
 
 struct dc_plan {
     dc_problem problem; /* axes reordered: see `order` */
@@ -28,6 +29,7 @@ static const dc_family_methods *methods(const dc_plan *plan)
     const dc_family_methods *const families[DC_FAMILIES] = {
         [DC_CHANNEL_LANES] = &dc_channel_lanes,
         [DC_PIXEL_LANES] = &dc_pixel_lanes,
+        [DC_WINOGRAD_TILES] = &dc_winograd_tiles,
     };
     return families[plan->schedule.family];
 }

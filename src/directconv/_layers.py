@@ -159,7 +159,7 @@ class _Conv:
         Returns
         -------
         str
-            "direct".
+            "direct" or "winograd".
         """
         return self._prepared(input_shape).plan.algorithm
 
