@@ -22,6 +22,14 @@ typedef enum dc_status {
 typedef enum dc_element { DC_FLOAT32, DC_FLOAT64, DC_ELEMENTS } dc_element;
 DC_INLINE size_t dc_element_bytes(dc_element e) { return e == DC_FLOAT32 ? 4 : 8; }
 
+/* How the elements of an array are stored. The half formats are of two bytes; sums of DC_FLOAT32 read
+ * and write them, other elements are stored as computed. */
+typedef enum dc_storage { DC_AS_COMPUTED, DC_FLOAT16, DC_BFLOAT16 } dc_storage;
+DC_INLINE ptrdiff_t dc_stored_bytes(dc_storage s, dc_element e)
+{
+    return s == DC_AS_COMPUTED ? (ptrdiff_t)dc_element_bytes(e) : 2;
+}
+
 typedef enum dc_layout { DC_CHANNELS_FIRST, DC_CHANNELS_LAST } dc_layout;
 typedef enum dc_algorithm {
     DC_AUTO,
@@ -60,6 +68,7 @@ typedef struct dc_problem {
 typedef struct dc_tensor {
     void *data;
     ptrdiff_t stride[5];
+    dc_storage storage;
 } dc_tensor;
 
 /* Everything that follows from the shapes: algorithm, schedule, workspace. Immutable. */
@@ -82,6 +91,8 @@ dc_status dc_plan_execute(const dc_plan *plan, const dc_weights *weights,
                           const dc_tensor *input, const dc_tensor *residual,
                           const dc_tensor *output, ptrdiff_t batch, int threads);
 
+/* Whether weights, input, residual and output may be stored in a half format. */
+bool dc_plan_casts(const dc_plan *plan);
 const char *dc_plan_algorithm(const dc_plan *plan);
 const char *dc_plan_family(const dc_plan *plan);
 /* Bytes beyond input, output and packed weights that `threads` threads need at most. */

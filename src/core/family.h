@@ -30,6 +30,7 @@ typedef struct dc_call {
 
 typedef struct dc_family_methods {
     const char *algorithm, *name; /* the user's word, and the kernels' */
+    bool casts;                   /* reads and writes all forms of storage, packs them, too */
     dc_pack *pack;
     /* Bytes of scratch: shared by all threads, and for each of them. */
     size_t (*shared_bytes)(const dc_problem *, const dc_schedule *);

@@ -117,6 +117,13 @@ static dc_tensor reordered(const dc_plan *plan, const dc_tensor *t)
     return r;
 }
 
+/* Whether the family takes the tensor as it is stored. */
+static bool readable(const dc_plan *plan, const dc_tensor *t)
+{
+    return t->storage == DC_AS_COMPUTED ||
+           (methods(plan)->casts && plan->problem.element == DC_FLOAT32);
+}
+
 /* ---- Weights ---- */
 
 /* The family's own format, and the order of the axes, which the weights follow. */
@@ -144,6 +151,8 @@ dc_status dc_weights_create(const dc_plan *plan, const dc_tensor *weights, const
 {
     const dc_schedule *s = &plan->schedule;
     *result = NULL;
+    if (!readable(plan, weights))
+        return DC_INVALID;
     dc_weights *w = dc_allocate(sizeof *w);
     if (!w)
         return DC_NO_MEMORY;
@@ -180,7 +189,8 @@ dc_status dc_plan_execute(const dc_plan *plan, const dc_weights *weights,
                           const dc_tensor *input, const dc_tensor *residual,
                           const dc_tensor *output, ptrdiff_t batch, int threads)
 {
-    if (!match(weights, plan) || threads < 1)
+    if (!match(weights, plan) || threads < 1 || !readable(plan, input) ||
+        !readable(plan, output) || (residual && !readable(plan, residual)))
         return DC_INVALID;
     if (batch == 0 || plan->empty)
         return DC_OK;
@@ -199,6 +209,8 @@ dc_status dc_plan_execute(const dc_plan *plan, const dc_weights *weights,
 }
 
 /* ---- What a plan tells of itself ---- */
+
+bool dc_plan_casts(const dc_plan *plan) { return methods(plan)->casts; }
 
 const char *dc_plan_algorithm(const dc_plan *plan) { return methods(plan)->algorithm; }
 

@@ -35,6 +35,13 @@ static int next_runs(const dc_positions *p, ptrdiff_t extent, ptrdiff_t *positio
     return count;
 }
 
+/* The element of the source `at` elements from the first one. */
+static const char *source_at(const dc_staging *g, ptrdiff_t at)
+{
+    const ptrdiff_t half = dc_stored_bytes(DC_FLOAT16, DC_FLOAT32);
+    return g->source + at * (g->storage == DC_AS_COMPUTED ? g->bytes : half);
+}
+
 /* ---- Positions with their channels together ---- */
 
 /* How many rows from y on can be copied as one, positions following each other in the image as they
@@ -71,8 +78,7 @@ void dc_stage_positions(const dc_staging *g, const dc_positions at[3],
                 }
                 if (pitch[1] == extent[2] * pitch[2])
                     joined = joined_rows(g, &at[1], y, extent[1], runs, extent[2]);
-                const char *from =
-                    g->source + (sz * g->strides[1] + sy * g->strides[2]) * g->bytes;
+                const ptrdiff_t from = sz * g->strides[1] + sy * g->strides[2];
                 for (const run *r = runs; r < runs + run_count; r++) {
                     char *to = row + r->position * pitch[2] * g->bytes;
                     if (r->source < 0)
@@ -81,12 +87,13 @@ void dc_stage_positions(const dc_staging *g, const dc_positions at[3],
                         g->kernels->gather(&(dc_gather){
                             .positions = r->length * joined,
                             .channels = g->channels,
-                            .source = from + r->source * g->strides[3] * g->bytes,
+                            .source = source_at(g, from + r->source * g->strides[3]),
                             .position_stride = r->step * g->strides[3],
                             .channel_stride = g->strides[0],
                             .ahead = joined * g->strides[2], /* the next row */
                             .out = to,
                             .pitch = pitch[2],
+                            .storage = g->storage,
                         });
                 }
             }
@@ -95,12 +102,12 @@ void dc_stage_positions(const dc_staging *g, const dc_positions at[3],
 
 /* ---- Planes of phases ---- */
 
-/* Some runs of all rows of one plane. */
-static void stage_plane(const dc_staging *g, const dc_phase_planes *planes, const char *source,
+/* Some runs of all rows of one plane, at position `sz` of the depth. */
+static void stage_plane(const dc_staging *g, const dc_phase_planes *planes, ptrdiff_t sz,
                         const dc_positions *rows, const run *runs, int run_count, char *out)
 {
     for (ptrdiff_t y = 0; y < planes->used[1]; y++) {
-        const ptrdiff_t sy = source ? dc_position_source(rows, y) : -1;
+        const ptrdiff_t sy = sz < 0 ? -1 : dc_position_source(rows, y);
         for (const run *r = runs; r < runs + run_count; r++) {
             char *to = out + (y * planes->phases[2].length + r->position) * g->bytes;
             if (sy < 0 || r->source < 0) {
@@ -112,11 +119,13 @@ static void stage_plane(const dc_staging *g, const dc_phase_planes *planes, cons
             g->kernels->gather(&(dc_gather){
                 .positions = g->channels,
                 .channels = r->length,
-                .source = source + (sy * g->strides[2] + r->source * g->strides[3]) * g->bytes,
+                .source = source_at(g, sz * g->strides[1] + sy * g->strides[2] +
+                                           r->source * g->strides[3]),
                 .position_stride = g->strides[0],
                 .channel_stride = r->step * g->strides[3],
                 .out = to,
                 .pitch = planes->channel_pitch,
+                .storage = g->storage,
             });
         }
     }
@@ -144,9 +153,7 @@ static void stage_columns(const dc_staging *g, const dc_phase_planes *planes, pt
                     const ptrdiff_t sz = dc_position_source(&depths, z);
                     const ptrdiff_t plane =
                         ((pz * ph[0].length + z) * ph[1].planes + py) * ph[2].planes + px;
-                    stage_plane(g, planes,
-                                sz < 0 ? NULL : g->source + sz * g->strides[1] * g->bytes,
-                                &rows, runs, run_count,
+                    stage_plane(g, planes, sz, &rows, runs, run_count,
                                 g->out + plane * ph[1].length * ph[2].length * g->bytes);
                 }
         }

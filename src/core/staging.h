@@ -11,7 +11,8 @@
  * channels and of the three axes. */
 typedef struct dc_staging {
     const dc_kernels *kernels;
-    ptrdiff_t bytes; /* of an element */
+    ptrdiff_t bytes;    /* of a staged element */
+    dc_storage storage; /* of the source */
     double padding_value;
     const char *source;
     const ptrdiff_t *strides;

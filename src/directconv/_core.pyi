@@ -16,7 +16,7 @@ class Plan:
         element: int,
         codes: tuple[int, int, int, int, bool],
     ) -> None: ...
-    def pack(self, weight: ndarray, bias: ndarray | None) -> Weights: ...
+    def pack(self, weight: ndarray, bias: ndarray | None, storage: int = 0) -> Weights: ...
     def execute(
         self,
         weights: Weights,
@@ -24,9 +24,14 @@ class Plan:
         residual: ndarray | None,
         out: ndarray,
         threads: int,
+        input_storage: int = 0,
+        residual_storage: int = 0,
+        out_storage: int = 0,
     ) -> None: ...
     @property
     def packing(self) -> int: ...
+    @property
+    def casts(self) -> bool: ...
     @property
     def algorithm(self) -> str: ...
     @property

@@ -16,6 +16,8 @@ cdef extern from "directconv.h" nogil:
         DC_INVALID
     ctypedef enum dc_element:
         pass
+    ctypedef enum dc_storage:
+        pass
     ctypedef enum dc_layout:
         DC_CHANNELS_LAST
     ctypedef enum dc_algorithm:
@@ -39,6 +41,7 @@ cdef extern from "directconv.h" nogil:
     ctypedef struct dc_tensor:
         void *data
         Py_ssize_t stride[5]
+        dc_storage storage
     ctypedef struct dc_weights:
         pass
     ctypedef struct dc_plan:
@@ -53,6 +56,7 @@ cdef extern from "directconv.h" nogil:
     dc_status dc_plan_execute(const dc_plan *, const dc_weights *, const dc_tensor *,
                               const dc_tensor *, const dc_tensor *, Py_ssize_t, int)
     long long dc_plan_packing(const dc_plan *)
+    bint dc_plan_casts(const dc_plan *)
     const char *dc_plan_algorithm(const dc_plan *)
     const char *dc_plan_family(const dc_plan *)
     size_t dc_plan_workspace(const dc_plan *, int)
@@ -114,13 +118,15 @@ cdef int read_problem(object spec, tuple sizes, int element, tuple codes,
     return 0
 
 
-cdef int read_tensor(Py_buffer *b, int dims, bint channels_last, dc_tensor *t) except -1:
+cdef int read_tensor(Py_buffer *b, int storage, int dims, bint channels_last,
+                     dc_tensor *t) except -1:
     """Strides of an image of `dims` axes, batched or not, in the order N, C, D, H, W."""
     cdef int batched = b.ndim == dims + 2
     cdef int channel = b.ndim - 1 if channels_last else batched
     cdef int space = batched if channels_last else batched + 1
     cdef int i
     t.data = b.buf
+    t.storage = <dc_storage>storage
     for i in range(5):
         t.stride[i] = 0
     if batched:
@@ -164,15 +170,15 @@ cdef class Plan:
     def __dealloc__(self):
         dc_plan_destroy(self.plan)
 
-    def pack(self, weight, bias):
-        """The weights for this plan; arrays of its element type."""
+    def pack(self, weight, bias, int storage=0):
+        """The weights for this plan; arrays of its element type, but see `execute`."""
         cdef Weights packed = Weights()
         cdef dc_tensor tensor
         cdef Py_buffer w, b
         cdef dc_status status
         PyObject_GetBuffer(weight, &w, PyBUF_STRIDED_RO)
         try:
-            read_tensor(&w, self.dims, False, &tensor)
+            read_tensor(&w, storage, self.dims, False, &tensor)
             if bias is None:
                 status = dc_weights_create(self.plan, &tensor, NULL, 0, &packed.weights)
             else:
@@ -185,9 +191,10 @@ cdef class Plan:
         check(status, NULL)
         return packed
 
-    def execute(self, Weights weights not None, input, residual, out, int threads):
-        """Writes the convolution of `input` to `out`. All arrays have the plan's element type and
-        the shapes of its geometry."""
+    def execute(self, Weights weights not None, input, residual, out, int threads,
+                int input_storage=0, int residual_storage=0, int out_storage=0):
+        """Writes the convolution of `input` to `out`. All arrays have the shapes of the plan's
+        geometry and its element type; if it `casts`, also one of those that dc_storage lists."""
         cdef Py_buffer x, y, r
         cdef dc_tensor input_tensor, out_tensor, residual_tensor
         cdef dc_tensor *add = NULL
@@ -199,12 +206,14 @@ cdef class Plan:
             try:
                 if residual is not None:
                     PyObject_GetBuffer(residual, &r, PyBUF_STRIDED_RO)
-                    read_tensor(&r, self.dims, self.channels_last, &residual_tensor)
+                    read_tensor(&r, residual_storage, self.dims, self.channels_last, &residual_tensor)
                     add = &residual_tensor
                 try:
                     batch = x.shape[0] if x.ndim == self.dims + 2 else 1
-                    read_tensor(&x, self.dims, self.channels_last, &input_tensor)
-                    read_tensor(&y, self.dims, self.channels_last, &out_tensor)
+                    read_tensor(&x, input_storage, self.dims, self.channels_last,
+                                &input_tensor)
+                    read_tensor(&y, out_storage, self.dims, self.channels_last,
+                                &out_tensor)
                     if self.image_operations * batch < small_call:
                         status = dc_plan_execute(self.plan, weights.weights, &input_tensor, add,
                                                  &out_tensor, batch, threads)
@@ -225,6 +234,11 @@ cdef class Plan:
     def packing(self):
         """Plans of one layer with equal numbers may share weights."""
         return dc_plan_packing(self.plan)
+
+    @property
+    def casts(self):
+        """Whether arrays may be stored in a half format."""
+        return dc_plan_casts(self.plan)
 
     @property
     def algorithm(self):

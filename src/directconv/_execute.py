@@ -12,6 +12,7 @@ from directconv._spec import Array, ConvSpec, Geometry, compute_dtype
 
 _LAYOUT = {"channels_first": 0, "channels_last": 1}
 _ALGORITHM = {"auto": 0, "direct": 1, "winograd": 2, "fft": 3, "separable": 4}
+_STORAGE = {"float16": 1, "bfloat16": 2}  # 0: as computed
 _PADDING = {"constant": 0, "reflect": 1, "symmetric": 2, "replicate": 3, "circular": 4}
 
 
@@ -24,6 +25,7 @@ class Prepared:
     dtype: np.dtype  # of the result
     compute: np.dtype  # float32 or float64
     small: int  # 1 if the call is too little work for a second thread, else 0
+    casts: bool  # the core reads and writes float16 and bfloat16
 
 
 def _codes(spec: ConvSpec, isa: str, packs_once: bool) -> tuple[int, int, int, int, bool]:
@@ -65,22 +67,38 @@ def prepare(
     sizes = tuple(zip(geometry.spatial, geometry.output_spatial, before, strict=True))
     plan = _plan(spec, sizes, _runtime.ELEMENTS[compute.name], isa, packs_once)
     small = geometry.batch * plan.operations < _core.SMALL_CALL
-    return Prepared(geometry, plan, dtype, compute, int(small))
+    casts = plan.casts and compute == np.float32
+    return Prepared(geometry, plan, dtype, compute, int(small), casts)
 
 
 def pack(prepared: Prepared, weight: Array, bias: Array | None) -> _core.Weights:
     """Pack weights and bias (any dtype) for one plan."""
     compute = prepared.compute
-    return prepared.plan.pack(
-        as_computed(weight, compute), None if bias is None else as_computed(bias, compute)
-    )
+    if bias is not None:
+        bias = _aligned(bias.astype(compute, copy=False))
+    weight, storage = _readable(prepared, weight)
+    return prepared.plan.pack(weight, bias, storage)
 
 
-def as_computed(array: Array, compute: np.dtype) -> Array:
-    """Return the array itself, whatever its strides, or a copy the core can read."""
-    if array.dtype is not compute:
-        array = array.astype(compute, copy=False)
+def _aligned(array: Array) -> Array:
     return array if array.flags.aligned else array.copy()
+
+
+def _storage(prepared: Prepared, dtype: np.dtype) -> int | None:
+    """Return the core's code for arrays of this dtype; None if it takes none of these."""
+    if dtype == prepared.compute:
+        return 0
+    return _STORAGE.get(dtype.name) if prepared.casts and dtype.isnative else None
+
+
+def _readable(prepared: Prepared, array: Array) -> tuple[Array, int]:
+    """Return the array, or a copy that the core reads, and how it is stored."""
+    if array.dtype is prepared.compute:  # the usual case
+        return _aligned(array), 0
+    storage = _storage(prepared, array.dtype)
+    if storage is None:
+        return array.astype(prepared.compute), 0
+    return _aligned(array), storage
 
 
 def run(
@@ -93,18 +111,25 @@ def run(
 ) -> Array:
     """Convolve; all arguments have been checked."""
     compute = prepared.compute
+    threads = prepared.small or (_runtime.get_num_threads() if threads is None else threads)
     if out is None:
         out = np.empty(prepared.geometry.output_shape, prepared.dtype)
-    direct = out.dtype == compute and out.flags.aligned
-    target = out if direct else np.empty(out.shape, compute)
+        # The usual case takes little time.
+        if residual is None and prepared.dtype is compute and x.dtype is compute:
+            prepared.plan.execute(weights, _aligned(x), None, out, threads)
+            return out
+    x, stored = _readable(prepared, x)
+    residual_stored = 0
+    if residual is not None:
+        residual, residual_stored = _readable(prepared, residual)
+    out_stored = _storage(prepared, out.dtype) if out.flags.aligned else None
+    target = out
+    if out_stored is None:
+        target, out_stored = np.empty(out.shape, compute), 0
     prepared.plan.execute(
-        weights,
-        as_computed(x, compute),
-        None if residual is None else as_computed(residual, compute),
-        target,
-        prepared.small or (_runtime.get_num_threads() if threads is None else threads),
+        weights, x, residual, target, threads, stored, residual_stored, out_stored
     )
-    if not direct:
+    if target is not out:
         with np.errstate(all="ignore"):  # beyond float16's range: infinity, as in float32
             out[...] = target
     return out

@@ -94,9 +94,10 @@ static void fill_taps(const dc_problem *p, const dc_schedule *s, const ptrdiff_t
 }
 
 /* Reading the input in place needs channels side by side (or a single one), and offsets that fit. */
-static bool fits_in_place(const dc_problem *p, const dc_schedule *s, const ptrdiff_t *stride)
+static bool fits_in_place(const dc_problem *p, const dc_schedule *s, const dc_tensor *input)
 {
-    if (stride[1] != 1 && s->group_in > 1)
+    const ptrdiff_t *stride = input->stride;
+    if (input->storage != DC_AS_COMPUTED || (stride[1] != 1 && s->group_in > 1))
         return false;
     double reach = (double)s->group_in;
     for (int a = 0; a < 3; a++) {
@@ -111,7 +112,8 @@ static bool fits_in_place(const dc_problem *p, const dc_schedule *s, const ptrdi
 static const char *input_at(const call *c, ptrdiff_t image, ptrdiff_t channel)
 {
     return (const char *)c->input->data +
-           (image * c->input->stride[0] + channel * c->input->stride[1]) * c->bytes;
+           (image * c->input->stride[0] + channel * c->input->stride[1]) *
+               dc_stored_bytes(c->input->storage, c->p->element);
 }
 
 static void stage(worker *w, ptrdiff_t chunk)
@@ -134,6 +136,7 @@ static void stage(worker *w, ptrdiff_t chunk)
                 .kernels = c->kernels,
                 .bytes = c->bytes,
                 .padding_value = c->p->padding_value,
+                .storage = c->input->storage,
                 .source = source,
                 .strides = c->input->stride + 1,
                 .channels = dc_min(s->chunk, s->group_in - channel),
@@ -291,7 +294,8 @@ static void store_sums(const worker *w, const panel *pn, const char *sums, ptrdi
             .sums = sums + (p - p0) * pn->lanes * c->bytes,
             .pitch = pn->lanes,
             .whole_vectors = true,
-            .out = out + w->out_at[p] * c->bytes,
+            .storage = c->output->storage,
+            .out = out + w->out_at[p] * dc_stored_bytes(c->output->storage, c->p->element),
             .pixel_stride = c->output->stride[4],
             .channel_stride = c->output->stride[1],
             .clamps = c->p->low > -__builtin_inf() || c->p->high < __builtin_inf(),
@@ -303,7 +307,8 @@ static void store_sums(const worker *w, const panel *pn, const char *sums, ptrdi
                             z = p / count[2] / count[1];
             const ptrdiff_t at =
                 z * residual->stride[2] + y * residual->stride[3] + x * residual->stride[4];
-            store.residual = add + at * c->bytes;
+            store.residual = add + at * dc_stored_bytes(residual->storage, c->p->element);
+            store.residual_storage = residual->storage;
             store.residual_pixel_stride = residual->stride[4];
             store.residual_channel_stride = residual->stride[1];
         }
@@ -318,7 +323,8 @@ static void run_panel(worker *w, ptrdiff_t index)
     const call *c = w->c;
     const panel pn = panel_at(w, index);
     dc_channel_tile tile = {.low = c->p->low, .high = c->p->high};
-    if (c->output->stride[1] == 1 && !c->residual && pn.channels == pn.lanes) {
+    if (c->output->stride[1] == 1 && c->output->storage == DC_AS_COMPUTED && !c->residual &&
+        pn.channels == pn.lanes) {
         const bool activate = c->p->low > -__builtin_inf() || c->p->high < __builtin_inf();
         tile.out = dc_block_at(c->p, &w->block, c->output, pn.first);
         tile.out_at = w->out_at;
@@ -400,7 +406,7 @@ static dc_status execute(const dc_call *given)
               .bytes = (ptrdiff_t)dc_element_bytes(p->element)};
     c.grid = dc_grid_make(p, s, c.kernels, given->batch, given->threads);
     const int threads = (int)dc_min(given->threads, c.grid.units);
-    c.may_read_input = fits_in_place(p, s, input->stride);
+    c.may_read_input = fits_in_place(p, s, input);
     c.thread_bytes = thread_bytes(p, s);
 
     size_t bytes = c.thread_bytes;
@@ -432,6 +438,7 @@ static dc_status execute(const dc_call *given)
 const dc_family_methods dc_channel_lanes = {
     .algorithm = "direct",
     .name = "channel lanes",
+    .casts = true,
     .pack = dc_channel_lanes_pack,
     .shared_bytes = shared_bytes,
     .thread_bytes = thread_bytes,

@@ -116,5 +116,5 @@ char *dc_block_at(const dc_problem *p, const dc_block *b, const dc_tensor *t, pt
     ptrdiff_t at = b->image * t->stride[0] + (b->group * group_out + channel) * t->stride[1];
     for (int a = 0; a < 3; a++)
         at += b->first[a] * t->stride[a + 2];
-    return (char *)t->data + at * (ptrdiff_t)dc_element_bytes(p->element);
+    return (char *)t->data + at * dc_stored_bytes(t->storage, p->element);
 }

@@ -6,11 +6,11 @@
 
 /* Element (oc, ic, kd, kh, kw) of the user's weights, oc counted over all groups. */
 static const char *weight_at(const dc_tensor *w, ptrdiff_t oc, ptrdiff_t kd, ptrdiff_t kh,
-                             ptrdiff_t kw, size_t bytes)
+                             ptrdiff_t kw, dc_element element)
 {
     ptrdiff_t at =
         oc * w->stride[0] + kd * w->stride[2] + kh * w->stride[3] + kw * w->stride[4];
-    return (const char *)w->data + at * (ptrdiff_t)bytes;
+    return (const char *)w->data + at * dc_stored_bytes(w->storage, element);
 }
 
 /* Whether a filter is one run of memory, [input channel][tap]. */
@@ -40,12 +40,13 @@ static void pack_panel(const dc_problem *p, const dc_kernels *kernels, const dc_
                         .position_stride = w->stride[1],
                         .channel_stride = w->stride[0],
                         .out = out,
-                        .pitch = row};
+                        .pitch = row,
+                        .storage = w->storage};
     if (row_at) {
         gather.positions *= p->axis[0].kernel * p->axis[1].kernel * p->axis[2].kernel;
         gather.position_stride = 1;
-        gather.ahead = 2 * DC_LINE_BYTES / (ptrdiff_t)bytes;
-        gather.source = weight_at(w, oc, 0, 0, 0, bytes);
+        gather.ahead = 2 * DC_LINE_BYTES / dc_stored_bytes(w->storage, p->element);
+        gather.source = weight_at(w, oc, 0, 0, 0, p->element);
         gather.row_at = row_at;
         kernels->gather(&gather);
         return;
@@ -53,7 +54,7 @@ static void pack_panel(const dc_problem *p, const dc_kernels *kernels, const dc_
     for (ptrdiff_t kd = 0; kd < p->axis[0].kernel; kd++)
         for (ptrdiff_t kh = 0; kh < p->axis[1].kernel; kh++)
             for (ptrdiff_t kw = 0; kw < p->axis[2].kernel; kw++) {
-                gather.source = weight_at(w, oc, kd, kh, kw, bytes);
+                gather.source = weight_at(w, oc, kd, kh, kw, p->element);
                 kernels->gather(&gather);
                 gather.out = (char *)gather.out + (size_t)inputs * (size_t)row * bytes;
             }

@@ -17,7 +17,9 @@ static void pack_tile(const dc_problem *p, const dc_kernels *kernels, const dc_t
                 kernels->gather(&(dc_gather){
                     .positions = p->in_channels / p->groups,
                     .channels = channels,
-                    .source = (const char *)w->data + at * bytes,
+                    .storage = w->storage,
+                    .source =
+                        (const char *)w->data + at * dc_stored_bytes(w->storage, p->element),
                     .position_stride = w->stride[1],
                     .channel_stride = w->stride[0],
                     .out = out,

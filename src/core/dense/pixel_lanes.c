@@ -126,8 +126,8 @@ static bool fits_in_place(const call *c)
     enum { FEW_TAPS = 2, L1_WAY = 4096 }; /* channels a way apart share one set of the L1 */
     const dc_axis *axis = c->p->axis;
     const ptrdiff_t *stride = c->input->stride;
-    if (c->s->taps > FEW_TAPS || c->s->chunks > 1 || stride[4] != 1 || axis[2].stride != 1 ||
-        stride[1] * c->bytes % L1_WAY == 0)
+    if (c->input->storage != DC_AS_COMPUTED || c->s->taps > FEW_TAPS || c->s->chunks > 1 ||
+        stride[4] != 1 || axis[2].stride != 1 || stride[1] * c->bytes % L1_WAY == 0)
         return false;
     double reach = 0;
     for (int a = 1; a < 5; a++) {
@@ -143,8 +143,8 @@ static const char *input_at(const worker *w, ptrdiff_t channel)
 {
     const dc_tensor *x = w->c->input;
     channel += w->block.group * w->c->s->group_in;
-    return (const char *)x->data +
-           (w->block.image * x->stride[0] + channel * x->stride[1]) * w->c->bytes;
+    return (const char *)x->data + (w->block.image * x->stride[0] + channel * x->stride[1]) *
+                                       dc_stored_bytes(x->storage, w->c->p->element);
 }
 
 static void stage(worker *w, ptrdiff_t chunk)
@@ -166,6 +166,7 @@ static void stage(worker *w, ptrdiff_t chunk)
             .kernels = c->kernels,
             .bytes = c->bytes,
             .padding_value = c->p->padding_value,
+            .storage = c->input->storage,
             .source = input_at(w, first),
             .strides = c->input->stride + 1,
             .channels = dc_min(s->chunk, s->group_in - first),
@@ -206,8 +207,8 @@ static bool find_lines(worker *w)
     const bool follow = count[1] == 1 || (count[2] == w->row && stride[3] == w->row);
     w->lines = follow ? 1 : count[1];
     w->length = follow ? flat : count[2];
-    return c->s->chunks == 1 && !c->residual && stride[4] == 1 &&
-           w->length >= c->kernels->lanes;
+    return c->s->chunks == 1 && !c->residual && c->output->storage == DC_AS_COMPUTED &&
+           stride[4] == 1 && w->length >= c->kernels->lanes;
 }
 
 /* Whole vectors may compute this much more than the positions between two rows would cost. */
@@ -313,7 +314,9 @@ static void store_run(const worker *w, const tile *t, ptrdiff_t z, ptrdiff_t y,
         .channels = length,
         .sums = sums,
         .pitch = sum_pitch,
-        .out = dc_block_at(c->p, &w->block, out, t->first) + at * c->bytes,
+        .storage = out->storage,
+        .out = dc_block_at(c->p, &w->block, out, t->first) +
+               at * dc_stored_bytes(out->storage, c->p->element),
         .pixel_stride = out->stride[1],
         .channel_stride = out->stride[4],
         .clamps = c->clamps,
@@ -322,7 +325,9 @@ static void store_run(const worker *w, const tile *t, ptrdiff_t z, ptrdiff_t y,
     };
     if (add) {
         const ptrdiff_t from = z * add->stride[2] + y * add->stride[3];
-        store.residual = dc_block_at(c->p, &w->block, add, t->first) + from * c->bytes;
+        store.residual = dc_block_at(c->p, &w->block, add, t->first) +
+                         from * dc_stored_bytes(add->storage, c->p->element);
+        store.residual_storage = add->storage;
         store.residual_pixel_stride = add->stride[1];
         store.residual_channel_stride = add->stride[4];
     }
@@ -450,6 +455,7 @@ static dc_status execute(const dc_call *given)
 const dc_family_methods dc_pixel_lanes = {
     .algorithm = "direct",
     .name = "pixel lanes",
+    .casts = true,
     .pack = dc_pixel_lanes_pack,
     .shared_bytes = shared_bytes,
     .thread_bytes = thread_bytes,

@@ -5,7 +5,7 @@
 #ifndef DC_MICROKERNEL_H
 #define DC_MICROKERNEL_H
 
-#include "base.h"
+#include "directconv.h"
 
 enum {
     DC_TILE_VECTORS = 4,   /* channel lanes: widest tile, in vectors of output channels */
@@ -54,7 +54,7 @@ typedef struct dc_pixel_tile {
     double low, high;
 } dc_pixel_tile;
 
-/* Writes a block of finished sums [pixels][pitch] to the output: y = clamp(sum + residual). The
+/* Writes a block of finished sums [pixels][pitch] to the output: y = cast(clamp(sum + residual)). The
  * pixels are one run, `pixel_stride` apart. */
 typedef struct dc_store {
     ptrdiff_t pixels, channels;
@@ -67,10 +67,11 @@ typedef struct dc_store {
     ptrdiff_t residual_pixel_stride, residual_channel_stride;
     bool clamps;
     double low, high;
+    dc_storage storage, residual_storage;
 } dc_store;
 
-/* Copies positions x channels of the input to out[position][channel]: rows `pitch` apart, or where
- * row_at says if that is given. */
+/* Copies positions x channels of the input to out[position][channel], cast to the element type: rows
+ * `pitch` apart, or where row_at says if that is given. */
 typedef struct dc_gather {
     ptrdiff_t positions, channels;
     const void *source;
@@ -79,6 +80,7 @@ typedef struct dc_gather {
     void *out;
     ptrdiff_t pitch;
     const ptrdiff_t *row_at;
+    dc_storage storage;
 } dc_gather;
 
 /* Winograd: one-dimensional transforms of vectors. `points` values in become `outputs` outputs, or as many
