@@ -127,7 +127,7 @@ def test_the_stub_has_the_arguments_of_the_source(name):
     for function in (n for n in stub.body if isinstance(n, ast.FunctionDef)):
         defined = "__cinit__" if function.name == "__init__" else function.name
         (arguments,) = re.findall(rf"def {defined}\((.*?)\):", body, re.DOTALL)
-        names = [re.split(r"\s+not\s+", a)[0].split()[-1] for a in arguments.split(",")]
+        names = [re.split(r"\s+not\s+|=", a)[0].split()[-1] for a in arguments.split(",")]
         assert names == [a.arg for a in function.args.args], function.name
 
 

@@ -93,6 +93,7 @@ void dc_stage_positions(const dc_staging *g, const dc_positions at[3],
                             .ahead = joined * g->strides[2], /* the next row */
                             .out = to,
                             .pitch = pitch[2],
+                            .gaps = true,
                             .storage = g->storage,
                         });
                 }

@@ -81,6 +81,7 @@ typedef struct dc_gather {
     ptrdiff_t pitch;
     const ptrdiff_t *row_at;
     dc_storage storage;
+    bool gaps; /* what lies between two rows may be overwritten */
 } dc_gather;
 
 /* Winograd: one-dimensional transforms of vectors. `points` values in become `outputs` outputs, or as many

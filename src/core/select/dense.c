@@ -15,14 +15,21 @@ enum {
     ROW_OVERHEAD = 24, /* starting a staged row costs about this many positions */
     L1_SET_BYTES = 256,       /* positions this far apart meet in few sets of the L1 */
     CHANNEL_SET_BYTES = 1024, /* the same for channels */
-    FEW_OUTPUTS = 8,          /* so few output channels leave lanes idle */
-    FEW_PRODUCTS = 288,       /* shorter sums do not repay transposing the input */
+    L1_WAY = 4096,            /* channels a multiple of this apart share one set of the L1 */
 };
 static const double BLOCK_PIXELS =
-    4096;                             /* outputs of a block: its tables of offsets stay small */
-static const double IDLE_LANES = 1.1; /* padded by channels to more than this is wasteful */
-static const double EFFICIENCY = 0.9; /* of the multipliers, in the loop nest as a whole */
-static const double PACKED_PER_CYCLE = 1; /* weights */
+    4096; /* outputs of a block: its tables of offsets stay small */
+/* How busy the multipliers are while a block is summed, and how long it takes to move an element. */
+static const double OF_CHANNEL_LANES = 0.98;
+static const double OF_PIXEL_LANES = 0.96;
+static const double OF_PIXEL_LANES_IN_CHUNKS =
+    0.91; /* sums are read and written once a chunk */
+static const double COPIED = 0.3;
+static const double TRANSPOSED = 0.6;
+static const double TRANSPOSED_IN_ONE_SET = 1.2; /* channels evict each other from the L1 */
+static const double SCATTERED = 1;               /* written four at a time */
+static const double WORTH_ROUNDING = 1.1;        /* see wastes_little in dense/pixel_lanes.c */
+static const double PACKED_PER_CYCLE = 1;        /* weights */
 static const double PRODUCTS_PER_COPY =
     8; /* products summed in the time of copying an element */
 
@@ -42,27 +49,6 @@ void dc_panel(const dc_kernels *kernels, ptrdiff_t vectors, ptrdiff_t index, ptr
     const ptrdiff_t panels = dc_panel_count(kernels, vectors);
     *first = dc_split(vectors, panels, index);
     *width = (int)(dc_split(vectors, panels, index + 1) - *first);
-}
-
-/* ---- Families ---- */
-
-/* Channel lanes pay for lanes without a channel and, with channels first, for transposing the input;
- * pixel lanes pay for lanes beyond the end of a row, of which nothing is known here. */
-static dc_family choose_family(const dc_problem *p, const dc_kernels *kernels)
-{
-    const ptrdiff_t inputs = p->in_channels / p->groups, outputs = p->out_channels / p->groups;
-    if (inputs == 0)
-        return DC_CHANNEL_LANES;
-    if (outputs <= FEW_OUTPUTS && outputs != kernels->lanes)
-        return DC_PIXEL_LANES;
-    if (p->layout == DC_CHANNELS_LAST)
-        return DC_CHANNEL_LANES;
-    if ((double)dc_round_up(outputs, kernels->lanes) > IDLE_LANES * (double)outputs)
-        return DC_PIXEL_LANES;
-    double products = (double)inputs;
-    for (int a = 0; a < 3; a++)
-        products *= (double)p->axis[a].kernel;
-    return products < FEW_PRODUCTS ? DC_PIXEL_LANES : DC_CHANNEL_LANES;
 }
 
 /* ---- Blocks ---- */
@@ -281,14 +267,79 @@ static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *ker
     return DC_OK;
 }
 
-static dc_status schedule_dense(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
+/* ---- The choice of the family ---- */
+
+/* Values computed over values wanted. Pixel lanes round rows up to whole vectors, or count on from one
+ * row into the next, positions between the two included. */
+static double waste(const dc_kernels *kernels, const dc_schedule *s)
 {
-    s->family = choose_family(p, kernels);
-    dc_status status = s->family == DC_CHANNEL_LANES ? schedule_channel_lanes(p, kernels, s)
-                                                     : schedule_pixel_lanes(p, kernels, s);
+    if (s->family == DC_CHANNEL_LANES)
+        return (double)(s->vectors * kernels->lanes) / (double)dc_max(1, s->group_out);
+    const ptrdiff_t rows = s->block[1], width = s->block[2];
+    const ptrdiff_t flat = (rows - 1) * s->phases[2].length + width;
+    ptrdiff_t computed = rows * dc_round_up(width, kernels->lanes);
+    if ((double)computed > WORTH_ROUNDING * (double)flat)
+        computed = dc_round_up(flat, kernels->lanes);
+    return (double)computed / (double)(rows * width);
+}
+
+/* Cycles to move an element between an array of `sizes` and scratch. */
+static double moving(const dc_problem *p, dc_family family, const ptrdiff_t sizes[3])
+{
+    if ((p->layout == DC_CHANNELS_LAST) == (family == DC_CHANNEL_LANES))
+        return COPIED;
+    size_t plane = dc_element_bytes(p->element);
+    const bool apart = p->layout == DC_CHANNELS_FIRST && dc_multiply_all(&plane, sizes, 3);
+    return apart && plane % L1_WAY == 0 ? TRANSPOSED_IN_ONE_SET : TRANSPOSED;
+}
+
+/* Of one image: two multiply-adds of vectors per cycle, what is computed in vain, and what is moved. */
+static double dense_cycles(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
+{
+    const block_choice c = {.p = p, .family = s->family};
+    const bool pixel_lanes = s->family == DC_PIXEL_LANES;
+    const double products = (double)s->taps * (double)s->group_in;
+    double pixels = (double)p->groups, staged = (double)s->group_in;
+    ptrdiff_t in[3], out[3];
+    for (int a = 0; a < 3; a++) {
+        in[a] = p->axis[a].in;
+        out[a] = p->axis[a].out;
+        pixels *= (double)out[a];
+        staged *= positions(&c, a, s->block[a]) / (double)s->block[a];
+    }
+    const double efficiency = !pixel_lanes    ? OF_CHANNEL_LANES
+                              : s->chunks > 1 ? OF_PIXEL_LANES_IN_CHUNKS
+                                              : OF_PIXEL_LANES;
+    const double sums =
+        products * (double)s->group_out * waste(kernels, s) / (2 * efficiency * kernels->lanes);
+    const double store =
+        pixel_lanes && p->layout == DC_CHANNELS_LAST ? SCATTERED : moving(p, s->family, out);
+    return pixels * (sums + staged * moving(p, s->family, in) + (double)s->group_out * store);
+}
+
+static dc_status schedule_family(const dc_problem *p, const dc_kernels *kernels,
+                                 dc_family family, dc_schedule *s)
+{
+    s->family = family;
+    dc_status status = family == DC_CHANNEL_LANES ? schedule_channel_lanes(p, kernels, s)
+                                                  : schedule_pixel_lanes(p, kernels, s);
     if (status == DC_OK && s->stage_elements > INT32_MAX) /* offsets of taps have 32 bits */
         status = DC_TOO_LARGE;
     return status;
+}
+
+static dc_status schedule_dense(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
+{
+    const dc_schedule empty = *s;
+    const dc_status status = schedule_family(p, kernels, DC_CHANNEL_LANES, s);
+    if (s->group_in == 0 || s->group_out == 0)
+        return status;
+    dc_schedule other = empty;
+    if (schedule_family(p, kernels, DC_PIXEL_LANES, &other) != DC_OK)
+        return status;
+    if (status != DC_OK || dense_cycles(p, kernels, &other) < dense_cycles(p, kernels, s))
+        *s = other;
+    return DC_OK;
 }
 
 /* ---- The candidate ---- */
@@ -299,17 +350,11 @@ static const char *refusal(const dc_problem *p, const dc_kernels *kernels)
     return NULL;
 }
 
-/* Two multiply-adds of vectors per cycle, idle lanes included. */
 static double cycles(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
 {
-    const double products = (double)s->taps * (double)s->group_in * (double)p->groups;
-    double pixels = 1, channels = (double)s->group_out;
-    for (int a = 0; a < 3; a++)
-        pixels *= (double)p->axis[a].out;
-    if (s->family == DC_CHANNEL_LANES)
-        channels = (double)(s->vectors * kernels->lanes);
-    const double sums = products * pixels * channels / (2 * EFFICIENCY * kernels->lanes);
-    return p->packs_once ? sums : sums + products * channels / PACKED_PER_CYCLE;
+    const double sums = dense_cycles(p, kernels, s);
+    const double weights = (double)s->taps * (double)s->group_in * (double)p->out_channels;
+    return p->packs_once ? sums : sums + weights / PACKED_PER_CYCLE;
 }
 
 const dc_candidate dc_candidate_direct = {
