@@ -104,16 +104,18 @@ void dc_stage_positions(const dc_staging *g, const dc_positions at[3],
 /* ---- Planes of phases ---- */
 
 /* Some runs of all rows of one plane, at position `sz` of the depth. */
-static void stage_plane(const dc_staging *g, const dc_phase_planes *planes, ptrdiff_t sz,
-                        const dc_positions *rows, const run *runs, int run_count, char *out)
+static void stage_plane(const dc_staging *g, const dc_phase_planes *planes, bool filled,
+                        ptrdiff_t sz, const dc_positions *rows, const run *runs, int run_count,
+                        char *out)
 {
     for (ptrdiff_t y = 0; y < planes->used[1]; y++) {
         const ptrdiff_t sy = sz < 0 ? -1 : dc_position_source(rows, y);
         for (const run *r = runs; r < runs + run_count; r++) {
             char *to = out + (y * planes->phases[2].length + r->position) * g->bytes;
             if (sy < 0 || r->source < 0) {
-                g->kernels->fill(to, g->channels, planes->channel_pitch, r->length,
-                                 g->padding_value);
+                if (!filled)
+                    g->kernels->fill(to, g->channels, planes->channel_pitch, r->length,
+                                     g->padding_value);
                 continue;
             }
             /* Here the columns take the place of the channels: they become neighbours. */
@@ -139,7 +141,8 @@ static dc_positions positions_of(const dc_phase_planes *planes, int axis, ptrdif
 }
 
 /* The columns of one plane of columns, of every row and depth. */
-static void stage_columns(const dc_staging *g, const dc_phase_planes *planes, ptrdiff_t px)
+static void stage_columns(const dc_staging *g, const dc_phase_planes *planes, bool filled,
+                          ptrdiff_t px)
 {
     const dc_phases *ph = planes->phases;
     const dc_positions columns = positions_of(planes, 2, px);
@@ -154,15 +157,35 @@ static void stage_columns(const dc_staging *g, const dc_phase_planes *planes, pt
                     const ptrdiff_t sz = dc_position_source(&depths, z);
                     const ptrdiff_t plane =
                         ((pz * ph[0].length + z) * ph[1].planes + py) * ph[2].planes + px;
-                    stage_plane(g, planes, sz, &rows, runs, run_count,
+                    stage_plane(g, planes, filled, sz, &rows, runs, run_count,
                                 g->out + plane * ph[1].length * ph[2].length * g->bytes);
                 }
         }
     }
 }
 
+/* Whether no position of the block is padding. */
+static bool inside(const dc_phase_planes *planes)
+{
+    for (int a = 0; a < 3; a++)
+        for (ptrdiff_t plane = 0; plane < planes->phases[a].planes; plane++) {
+            const dc_positions at = positions_of(planes, a, plane);
+            if (dc_position_source(&at, 0) < 0 ||
+                dc_position_source(&at, planes->used[a] - 1) < 0)
+                return false;
+        }
+    return true;
+}
+
 void dc_stage_planes(const dc_staging *g, const dc_phase_planes *planes)
 {
+    /* Where rows are short, filling all of a block takes less than two ends of each row. */
+    enum { SHORT_ROW = 48 };
+    bool filled = false;
+    if (planes->padding == DC_CONSTANT && planes->used[2] <= SHORT_ROW && !inside(planes)) {
+        g->kernels->fill(g->out, 1, 0, g->channels * planes->channel_pitch, g->padding_value);
+        filled = true;
+    }
     for (ptrdiff_t px = 0; px < planes->phases[2].planes; px++)
-        stage_columns(g, planes, px);
+        stage_columns(g, planes, filled, px);
 }

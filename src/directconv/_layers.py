@@ -123,27 +123,29 @@ class _Conv:
         last = self._last
         if (
             last is not None
-            and residual is None
-            and out is None
-            and threads is None
             and type(input) is np.ndarray
             and input.shape == last[0]
             and input.dtype is last[1]
         ):
-            return _execute.run(last[2], last[3], input, None, None, None)
+            if residual is None and out is None and threads is None:
+                return _execute.run(last[2], last[3], input, None, None, None)
+        else:
+            last = None
 
         x = as_array("input", input)
         r = None if residual is None else as_array("residual", residual)
         inputs = (("input", x), ("weight", self._weight), ("bias", self._bias), ("residual", r))
-        prepared = _execute.prepare(
-            self._spec, x.shape, result_dtype(*dtypes_of(*inputs)), self._isa, packs_once=True
-        )
+        if last is not None and (r is None or r.dtype is x.dtype):  # which promotes nothing
+            _, _, prepared, weights = last
+        else:
+            dtype = result_dtype(*dtypes_of(*inputs))
+            prepared = _execute.prepare(self._spec, x.shape, dtype, self._isa, packs_once=True)
+            weights = self._weights(prepared)
         if r is not None:
             check_residual(r, prepared.geometry.output_shape)
         if out is not None:
             check_out(out, prepared.geometry.output_shape, prepared.dtype, inputs)
         threads = check_threads(threads)
-        weights = self._weights(prepared)
         if r is None:
             object.__setattr__(self, "_last", (x.shape, x.dtype, prepared, weights))
         return _execute.run(prepared, weights, x, r, out, threads)

@@ -412,7 +412,8 @@ static dc_status execute(const dc_call *given)
     size_t bytes = c.thread_bytes;
     if (!dc_multiply(&bytes, (size_t)threads))
         return DC_TOO_LARGE;
-    char *memory = dc_allocate(bytes + shared_bytes(p, s));
+    char local[DC_LOCAL_BYTES] __attribute__((aligned(DC_ALIGNMENT)));
+    char *memory = dc_scratch(bytes + shared_bytes(p, s), local);
     if (!memory)
         return DC_NO_MEMORY;
     int32_t *staged_taps = (int32_t *)(void *)memory;
@@ -431,7 +432,7 @@ static dc_status execute(const dc_call *given)
     c.input_taps = input_taps;
     c.scratch = memory + shared_bytes(p, s);
     dc_parallel(threads, work, &c);
-    dc_release(memory);
+    dc_scratch_release(memory, local);
     return DC_OK;
 }
 

@@ -23,8 +23,9 @@ static const double BLOCK_PIXELS =
 static const double OF_CHANNEL_LANES = 0.98;
 static const double OF_PIXEL_LANES = 0.96;
 static const double OF_PIXEL_LANES_IN_CHUNKS =
-    0.91; /* sums are read and written once a chunk */
-static const double COPIED = 0.3;
+    0.91;                                   /* sums are read and written once a chunk */
+static const double COPIED_CHANNELS = 0.15; /* often none are, and blocks are read in place */
+static const double COPIED_COLUMNS = 0.3;
 static const double TRANSPOSED = 0.6;
 static const double TRANSPOSED_IN_ONE_SET = 1.2; /* channels evict each other from the L1 */
 static const double SCATTERED = 1;               /* written four at a time */
@@ -286,8 +287,10 @@ static double waste(const dc_kernels *kernels, const dc_schedule *s)
 /* Cycles to move an element between an array of `sizes` and scratch. */
 static double moving(const dc_problem *p, dc_family family, const ptrdiff_t sizes[3])
 {
-    if ((p->layout == DC_CHANNELS_LAST) == (family == DC_CHANNEL_LANES))
-        return COPIED;
+    if (p->layout == DC_CHANNELS_LAST && family == DC_CHANNEL_LANES)
+        return COPIED_CHANNELS;
+    if (p->layout == DC_CHANNELS_FIRST && family == DC_PIXEL_LANES)
+        return COPIED_COLUMNS;
     size_t plane = dc_element_bytes(p->element);
     const bool apart = p->layout == DC_CHANNELS_FIRST && dc_multiply_all(&plane, sizes, 3);
     return apart && plane % L1_WAY == 0 ? TRANSPOSED_IN_ONE_SET : TRANSPOSED;
