@@ -1,6 +1,8 @@
 /* See parallel.h. */
 #include "parallel.h"
 
+#include <stdatomic.h>
+
 #ifdef _OPENMP
 #include <omp.h>
 #if !defined(_WIN32)
@@ -87,4 +89,46 @@ void dc_parallel(int threads, dc_work *work, void *context)
     }
 #endif
     run(&r);
+}
+
+/* ---- Shares ---- */
+
+void dc_shares_begin(dc_share *shares, int threads, ptrdiff_t units)
+{
+    for (int t = 0; t < threads; t++) {
+        dc_share *share = &shares[t];
+        share->begin = dc_split(units, threads, t);
+        atomic_init(&share->end, dc_split(units, threads, t + 1));
+        atomic_init(&share->left, dc_split(units, threads, t + 1) - share->begin);
+    }
+}
+
+/* Up to `most` units of the run may be taken from now on; how many. Runs hold as many as are left, so
+ * what is taken from both ends never meets. */
+static ptrdiff_t claim(dc_share *share, ptrdiff_t most)
+{
+    ptrdiff_t left = atomic_load_explicit(&share->left, memory_order_relaxed);
+    while (left > 0) {
+        const ptrdiff_t count = dc_min(left, most);
+        if (atomic_compare_exchange_weak_explicit(&share->left, &left, left - count,
+                                                  memory_order_relaxed, memory_order_relaxed))
+            return count;
+    }
+    return 0;
+}
+
+bool dc_shares_take(dc_share *shares, int threads, int thread, ptrdiff_t parts, ptrdiff_t most,
+                    ptrdiff_t *first, ptrdiff_t *count)
+{
+    dc_share *own = &shares[thread];
+    *first = own->begin;
+    *count = claim(own, dc_min(most, parts - own->begin % parts));
+    own->begin += *count;
+    for (int i = 1; *count == 0 && i < threads; i++) {
+        dc_share *other = &shares[(thread + i) % threads];
+        *count = claim(other, 1);
+        if (*count)
+            *first = atomic_fetch_sub_explicit(&other->end, 1, memory_order_relaxed) - 1;
+    }
+    return *count > 0;
 }

@@ -20,6 +20,8 @@ typedef struct {
     bool may_read_input;        /* blocks inside the image need no staging */
     const int32_t *staged_taps; /* offsets of the K products in a staged block ... */
     const int32_t *input_taps;  /* ... and in the input itself */
+    dc_share *shares;
+    int threads;
     char *scratch;
     size_t thread_bytes;
 } call;
@@ -65,7 +67,7 @@ static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
     return aligned(s->stage_elements * bytes) + aligned(s->sum_elements * bytes) +
            aligned(pixels * sizeof(int32_t)) +
            aligned((size_t)s->sum_pixels * sizeof(ptrdiff_t)) +
-           aligned(pixels * sizeof(ptrdiff_t));
+           aligned(pixels * sizeof(ptrdiff_t)) + sizeof(dc_share);
 }
 
 static void lay_out(worker *w, char *scratch)
@@ -368,14 +370,14 @@ static void run_panel_group(worker *w, ptrdiff_t index)
 
 static void work(void *context, int thread, int team)
 {
+    (void)team; /* may be smaller than c->threads; shares of nobody are taken by others */
     const call *c = context;
     const dc_schedule *s = c->s;
     worker w = {.c = c};
-    lay_out(&w, c->scratch + (size_t)thread * c->thread_bytes);
+    lay_out(&w, c->scratch + (size_t)thread * (c->thread_bytes - sizeof(dc_share)));
     const ptrdiff_t per_task = c->grid.parts;
-    const ptrdiff_t end = dc_split(c->grid.units, team, thread + 1);
-    ptrdiff_t task = -1;
-    for (ptrdiff_t unit = dc_split(c->grid.units, team, thread); unit < end; unit++) {
+    ptrdiff_t task = -1, unit, count;
+    while (dc_shares_take(c->shares, c->threads, thread, per_task, 1, &unit, &count)) {
         if (unit / per_task != task) {
             task = unit / per_task;
             begin_block(&w, task);
@@ -430,7 +432,10 @@ static dc_status execute(const dc_call *given)
     }
     c.staged_taps = staged_taps;
     c.input_taps = input_taps;
-    c.scratch = memory + shared_bytes(p, s);
+    c.shares = (dc_share *)(void *)(memory + shared_bytes(p, s));
+    c.threads = threads;
+    c.scratch = (char *)(c.shares + threads);
+    dc_shares_begin(c.shares, threads, c.grid.units);
     dc_parallel(threads, work, &c);
     dc_scratch_release(memory, local);
     return DC_OK;

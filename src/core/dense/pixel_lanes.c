@@ -20,6 +20,8 @@ typedef struct {
     bool may_read_input;        /* blocks inside the image need no staging */
     const int32_t *staged_taps; /* [channel of a chunk][tap]: offsets in a staged block ... */
     const int32_t *input_taps;  /* ... and in the input itself */
+    dc_share *shares;
+    int threads;
     char *scratch;
     size_t thread_bytes;
 } call;
@@ -58,7 +60,8 @@ static size_t shared_bytes(const dc_problem *p, const dc_schedule *s)
 static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
 {
     const size_t bytes = dc_element_bytes(p->element);
-    return aligned(s->stage_elements * bytes) + aligned(s->sum_elements * bytes);
+    return aligned(s->stage_elements * bytes) + aligned(s->sum_elements * bytes) +
+           sizeof(dc_share);
 }
 
 static void lay_out(worker *w, char *scratch)
@@ -394,23 +397,23 @@ static void run_summed(worker *w, ptrdiff_t begin, ptrdiff_t end)
 
 static void work(void *context, int thread, int team)
 {
+    (void)team; /* may be smaller than c->threads; shares of nobody are taken by others */
     const call *c = context;
     worker w = {.c = c};
-    lay_out(&w, c->scratch + (size_t)thread * c->thread_bytes);
+    lay_out(&w, c->scratch + (size_t)thread * (c->thread_bytes - sizeof(dc_share)));
     const ptrdiff_t parts = c->grid.parts;
-    ptrdiff_t unit = dc_split(c->grid.units, team, thread);
-    const ptrdiff_t last = dc_split(c->grid.units, team, thread + 1);
-    while (unit < last) {
-        const ptrdiff_t task = unit / parts, begin = unit % parts;
-        const ptrdiff_t end = dc_min(parts, begin + last - unit);
-        begin_block(&w, task);
-        const ptrdiff_t first = begin * c->s->panel_group;
-        const ptrdiff_t past = dc_min(end * c->s->panel_group, c->s->panels);
+    ptrdiff_t task = -1, unit, count;
+    while (dc_shares_take(c->shares, c->threads, thread, parts, parts, &unit, &count)) {
+        if (unit / parts != task) {
+            task = unit / parts;
+            begin_block(&w, task);
+        }
+        const ptrdiff_t first = unit % parts * c->s->panel_group;
+        const ptrdiff_t past = dc_min((unit % parts + count) * c->s->panel_group, c->s->panels);
         if (w.stores)
             run_stored(&w, first, past);
         else
             run_summed(&w, first, past);
-        unit += end - begin;
     }
 }
 
@@ -447,7 +450,10 @@ static dc_status execute(const dc_call *given)
         fill_input_taps(&c, input_taps);
     c.staged_taps = staged_taps;
     c.input_taps = input_taps;
-    c.scratch = memory + shared_bytes(p, s);
+    c.shares = (dc_share *)(void *)(memory + shared_bytes(p, s));
+    c.threads = threads;
+    c.scratch = (char *)(c.shares + threads);
+    dc_shares_begin(c.shares, threads, c.grid.units);
     dc_parallel(threads, work, &c);
     dc_scratch_release(memory, local);
     return DC_OK;

@@ -124,7 +124,8 @@ typedef struct dc_redo {
 
 typedef struct dc_kernels {
     int lanes;
-    int panel_vectors;                    /* channel lanes: vectors of a panel, and ... */
+    int stage_bytes;   /* a staged block fills the L2 together with a block of weights */
+    int panel_vectors; /* channel lanes: vectors of a panel, and ... */
     int tile_pixels[DC_TILE_VECTORS + 1]; /* ... tallest tile for 1..4 vectors */
     int pixel_channels;                   /* pixel lanes: most channels of a tile, and ... */
     int pixel_vectors[DC_PIXEL_CHANNELS +

@@ -4,8 +4,6 @@
 
 /* ---- Constants, fitted on processors with 32 KiB of L1 and 512 KiB or more of L2 per core. ---- */
 enum {
-    STAGE_BYTES = 192 *
-        1024,              /* scratch of one block: with a block of weights it fills the L2 */
     SUM_BYTES = 96 * 1024, /* unfinished sums of one block */
     WEIGHT_BYTES = 40 *
         1024,          /* per vector of a usual panel: weights reused by all tiles of a block */
@@ -183,7 +181,7 @@ static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *k
 
     block_choice c = {.p = p,
                       .family = s->family,
-                      .limit = STAGE_BYTES / (double)bytes,
+                      .limit = (double)kernels->stage_bytes / (double)bytes,
                       .pixel_limit = BLOCK_PIXELS};
     if (s->group_in)
         s->chunk =
@@ -231,7 +229,7 @@ static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *ker
 
     block_choice c = {.p = p,
                       .family = s->family,
-                      .limit = STAGE_BYTES / (double)bytes,
+                      .limit = (double)kernels->stage_bytes / (double)bytes,
                       .pixel_limit = sums,
                       .products = (double)s->taps * (double)s->group_out};
     /* With a single tile of output channels the copy weighs most: fewer channels at once leave room
