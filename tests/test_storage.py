@@ -97,6 +97,7 @@ CASES = [  # input, weights, options: both families, one pass over the channels 
     ((1, 300, 9, 40), (3, 300, 3, 3), {}),
     ((2, 12, 17, 16), (24, 4, 3, 3), {"groups": 3, "stride": 2}),
     ((1, 32, 4, 50), (64, 32, 1, 1), {}),
+    ((2, 20, 12, 13), (40, 10, 3, 3), {"groups": 2, "algorithm": "winograd"}),
     ((1, 3, 20, 21), (48, 3, 7, 7), {"stride": 2, "padding": 3}),
 ]
 
@@ -110,7 +111,7 @@ def test_casting_while_computing_equals_casting_before_and_after(isa, half, layo
     x, w, b = (rng.standard_normal(s) for s in (x_shape, w_shape, w_shape[:1]))
     x, w, b = in_layout(x, layout).astype(half), w.astype(half), b.astype(half)
     single = [a.astype(np.float32) for a in (x, w, b)]
-    options = options | {"layout": layout}
+    options = {"algorithm": "direct"} | options | {"layout": layout}
     expected = directconv.conv2d(*single, **options)
     y = directconv.conv2d(x, w, b, **options)
     assert same_bits(y, expected.astype(half))

@@ -109,16 +109,11 @@ typedef struct dc_matrix_pass {
     ptrdiff_t out_point, out_item;
 } dc_matrix_pass;
 
-/* Computes the sums of one pixel anew by their definition, where they are not finite. */
-#define DC_PADDED PTRDIFF_MIN
+/* Computes the sums of one pixel anew by their definition, where they are not finite: the products of
+ * its inputs with the weights [channel][product]. */
 typedef struct dc_redo {
-    ptrdiff_t channels, inputs, taps;
-    const void *source;
-    const ptrdiff_t *tap_at; /* offset of each tap, or DC_PADDED */
-    ptrdiff_t channel_stride;
-    double padding_value;
-    const void *weights; /* [oc][ic][tap] */
-    const void *bias;
+    ptrdiff_t channels, products;
+    const void *inputs, *weights, *bias;
     void *sums;
 } dc_redo;
 

@@ -45,6 +45,11 @@ typedef struct {
         *halfway; /* [point of the rows][column][input channel][lane] of one tap of the depth */
 } packing;
 
+static ptrdiff_t stored_bytes(const packing *k)
+{
+    return dc_stored_bytes(k->w->storage, k->p->element);
+}
+
 /* Output channels oc.. of input channels ic.. as `plain`. */
 static void gather_weights(const packing *k, ptrdiff_t oc, ptrdiff_t channels, ptrdiff_t lanes,
                            ptrdiff_t ic, ptrdiff_t inputs)
@@ -62,11 +67,12 @@ static void gather_weights(const packing *k, ptrdiff_t oc, ptrdiff_t channels, p
                 k->kernels->gather(&(dc_gather){
                     .positions = inputs,
                     .channels = channels,
-                    .source = (const char *)w->data + at * k->bytes,
+                    .source = (const char *)w->data + at * stored_bytes(k),
                     .position_stride = w->stride[1],
                     .channel_stride = w->stride[0],
                     .out = out,
                     .pitch = lanes,
+                    .storage = w->storage,
                 });
                 out += inputs * lanes * k->bytes;
             }
@@ -128,21 +134,27 @@ static void pack_panels(const packing *k, ptrdiff_t group, char *out)
     }
 }
 
-/* [oc][ic][tap], whatever strides the weights have. */
+/* [oc][tap][ic], whatever strides the weights have. */
 static void copy_plain(const packing *k, char *out)
 {
     const dc_axis *axis = k->p->axis;
     const dc_tensor *w = k->w;
     for (ptrdiff_t oc = 0; oc < k->p->out_channels; oc++)
-        for (ptrdiff_t ic = 0; ic < k->s->group_in; ic++)
-            for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
-                for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
-                    for (ptrdiff_t x = 0; x < axis[2].kernel; x++, out += k->bytes) {
-                        const ptrdiff_t at = oc * w->stride[0] + ic * w->stride[1] +
-                                             z * w->stride[2] + y * w->stride[3] +
-                                             x * w->stride[4];
-                        memcpy(out, (const char *)w->data + at * k->bytes, (size_t)k->bytes);
-                    }
+        for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
+            for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
+                for (ptrdiff_t x = 0; x < axis[2].kernel; x++) {
+                    const ptrdiff_t at = oc * w->stride[0] + z * w->stride[2] +
+                                         y * w->stride[3] + x * w->stride[4];
+                    k->kernels->gather(&(dc_gather){
+                        .positions = 1,
+                        .channels = k->s->group_in,
+                        .source = (const char *)w->data + at * stored_bytes(k),
+                        .channel_stride = w->stride[1],
+                        .out = out,
+                        .storage = w->storage,
+                    });
+                    out += k->s->group_in * k->bytes;
+                }
 }
 
 static dc_status allocate(const packing *k, dc_packed *packed)

@@ -34,7 +34,7 @@ typedef struct {
     char *lines;         /* staged inputs of a line, or its outputs */
     char *halfway;       /* a tile between the transforms of rows and of columns */
     ptrdiff_t *slice_at; /* which depth each slice holds; NONE for none */
-    ptrdiff_t *tap_at;   /* of one output that is summed anew */
+    char *window;        /* inputs of one output that is summed anew */
 } worker;
 
 enum { NONE = PTRDIFF_MIN };
@@ -89,7 +89,7 @@ static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
     const size_t bytes = dc_element_bytes(p->element);
     return value_bytes(w, bytes) + sum_bytes(w, bytes) + line_bytes(w, bytes) +
            halfway_bytes(w, bytes) + aligned((size_t)w->slices * sizeof(ptrdiff_t)) +
-           aligned((size_t)s->taps * sizeof(ptrdiff_t));
+           aligned((size_t)(s->taps * s->group_in) * bytes);
 }
 
 static void lay_out(worker *w, char *scratch)
@@ -101,8 +101,7 @@ static void lay_out(worker *w, char *scratch)
     w->lines = w->sums + sum_bytes(ws, bytes);
     w->halfway = w->lines + line_bytes(ws, bytes);
     w->slice_at = (ptrdiff_t *)(void *)(w->halfway + halfway_bytes(ws, bytes));
-    w->tap_at = (ptrdiff_t *)(void *)((char *)w->slice_at +
-                                      aligned((size_t)ws->slices * sizeof(ptrdiff_t)));
+    w->window = (char *)w->slice_at + aligned((size_t)ws->slices * sizeof(ptrdiff_t));
 }
 
 /* ---- Lines ---- */
@@ -171,9 +170,11 @@ static void transform_line(const worker *w, const line *l, ptrdiff_t depth, ptrd
         &(dc_staging){
             .kernels = c->kernels,
             .bytes = c->bytes,
+            .storage = c->input->storage,
             .padding_value = p->padding_value,
             .source = (const char *)c->input->data +
-                      (l->image * stride[0] + channel * stride[1]) * c->bytes,
+                      (l->image * stride[0] + channel * stride[1]) *
+                          dc_stored_bytes(c->input->storage, p->element),
             .strides = stride + 1,
             .channels = channels,
             .out = w->lines,
@@ -349,50 +350,61 @@ static void restore_line(const worker *w, const panel *pn, const line *l)
     }
 }
 
-/* Where the taps of an output are in its group of the input. */
-static void find_taps(const worker *w, const ptrdiff_t output[3])
+/* [tap][input channel]: all that one output of a group is summed from. */
+static void gather_window(const worker *w, ptrdiff_t image, const ptrdiff_t output[3])
 {
-    const dc_problem *p = w->c->p;
-    const ptrdiff_t *stride = w->c->input->stride;
-    ptrdiff_t *at = w->tap_at, tap[3];
+    const call *c = w->c;
+    const dc_problem *p = c->p;
+    const ptrdiff_t *stride = c->input->stride;
+    const ptrdiff_t channel = w->unit.group * c->s->group_in;
+    char *out = w->window;
+    ptrdiff_t tap[3];
     for (tap[0] = 0; tap[0] < p->axis[0].kernel; tap[0]++)
         for (tap[1] = 0; tap[1] < p->axis[1].kernel; tap[1]++)
-            for (tap[2] = 0; tap[2] < p->axis[2].kernel; tap[2]++, at++) {
-                *at = 0;
-                for (int a = 0; a < 3 && *at != DC_PADDED; a++) {
+            for (tap[2] = 0; tap[2] < p->axis[2].kernel; tap[2]++) {
+                ptrdiff_t at = image * stride[0] + channel * stride[1];
+                bool padded = false;
+                for (int a = 0; a < 3; a++) {
                     const dc_axis *axis = &p->axis[a];
                     const ptrdiff_t source = dc_source_index(
                         output[a] * axis->stride + tap[a] * axis->dilation - axis->before,
                         axis->in, p->padding);
-                    *at = source < 0 ? DC_PADDED : *at + source * stride[a + 2];
+                    padded |= source < 0;
+                    at += source * stride[a + 2];
                 }
+                if (padded)
+                    c->kernels->fill(out, 1, 0, c->s->group_in, p->padding_value);
+                else
+                    c->kernels->gather(&(dc_gather){
+                        .positions = 1,
+                        .channels = c->s->group_in,
+                        .source = (const char *)c->input->data +
+                                  at * dc_stored_bytes(c->input->storage, p->element),
+                        .channel_stride = stride[1],
+                        .out = out,
+                        .storage = c->input->storage,
+                    });
+                out += c->s->group_in * c->bytes;
             }
 }
 
 /* An infinite or undefined value spoils all outputs of its tile, and large ones may overflow on the
  * way: such outputs are summed anew by their definition. */
-static void redo_row(const worker *w, const panel *pn, const line *l, ptrdiff_t output[3],
+static void redo_row(const worker *w, const panel *pn, const line *l, const ptrdiff_t output[3],
                      ptrdiff_t count, char *sums)
 {
     const call *c = w->c;
-    const ptrdiff_t *stride = c->input->stride;
-    const ptrdiff_t channel = w->unit.group * c->s->group_in;
-    const ptrdiff_t filter = c->s->group_in * c->s->taps;
+    const ptrdiff_t products = c->s->group_in * c->s->taps;
+    const ptrdiff_t channel = w->unit.group * c->s->group_out + pn->first;
     for (ptrdiff_t x = 0; x < count; x++, sums += pn->lanes * c->bytes) {
         if (c->kernels->all_finite(sums, pn->lanes))
             continue;
-        find_taps(w, (ptrdiff_t[]){output[0], output[1], output[2] + x});
+        gather_window(w, l->image, (ptrdiff_t[]){output[0], output[1], output[2] + x});
         c->kernels->redo_outputs(&(dc_redo){
             .channels = pn->channels,
-            .inputs = c->s->group_in,
-            .taps = c->s->taps,
-            .source = (const char *)c->input->data +
-                      (l->image * stride[0] + channel * stride[1]) * c->bytes,
-            .tap_at = w->tap_at,
-            .channel_stride = stride[1],
-            .padding_value = c->p->padding_value,
-            .weights = (const char *)c->packed->plain +
-                       (w->unit.group * c->s->group_out + pn->first) * filter * c->bytes,
+            .products = products,
+            .inputs = w->window,
+            .weights = (const char *)c->packed->plain + channel * products * c->bytes,
             .bias = pn->bias,
             .sums = sums,
         });
@@ -406,7 +418,7 @@ static char *at_output(const worker *w, const dc_tensor *t, const panel *pn, ptr
         image * t->stride[0] + (w->unit.group * w->c->s->group_out + pn->first) * t->stride[1];
     for (int a = 0; a < 3; a++)
         at += output[a] * t->stride[a + 2];
-    return (char *)t->data + at * w->c->bytes;
+    return (char *)t->data + at * dc_stored_bytes(t->storage, w->c->p->element);
 }
 
 static void store_line(const worker *w, const panel *pn, const line *l, ptrdiff_t depth)
@@ -421,7 +433,7 @@ static void store_line(const worker *w, const panel *pn, const line *l, ptrdiff_
                w->unit.steps * ws->axis[1].outputs * dilation_of(&p->axis[2]));
     const ptrdiff_t elements = ws->columns_out * pn->lanes;
     for (ptrdiff_t i = 0; i < ws->axis[0].outputs; i++) {
-        ptrdiff_t output[3] = {depth, l->row + i * row_step, column};
+        const ptrdiff_t output[3] = {depth, l->row + i * row_step, column};
         char *sums = w->lines + i * elements * c->bytes;
         if (output[1] >= p->axis[1].out)
             break;
@@ -433,6 +445,7 @@ static void store_line(const worker *w, const panel *pn, const line *l, ptrdiff_
             .sums = sums,
             .pitch = pn->lanes,
             .whole_vectors = true,
+            .storage = c->output->storage,
             .out = at_output(w, c->output, pn, l->image, output),
             .pixel_stride = c->output->stride[4],
             .channel_stride = c->output->stride[1],
@@ -442,6 +455,7 @@ static void store_line(const worker *w, const panel *pn, const line *l, ptrdiff_
         };
         if (residual) {
             store.residual = at_output(w, residual, pn, l->image, output);
+            store.residual_storage = residual->storage;
             store.residual_pixel_stride = residual->stride[4];
             store.residual_channel_stride = residual->stride[1];
         }
@@ -557,6 +571,7 @@ static dc_status execute(const dc_call *given)
 const dc_family_methods dc_winograd_tiles = {
     .algorithm = "winograd",
     .name = "winograd tiles",
+    .casts = true,
     .pack = dc_winograd_pack,
     .shared_bytes = shared_bytes,
     .thread_bytes = thread_bytes,
