@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 
 from directconv import _core, _runtime
 from directconv._spec import Array, ConvSpec, Geometry, compute_dtype
+
+Described: TypeAlias = tuple[tuple[int, ...], np.dtype]  # an array's shape and dtype
 
 _LAYOUT = {"channels_first": 0, "channels_last": 1}
 _ALGORITHM = {"auto": 0, "direct": 1, "winograd": 2, "fft": 3, "separable": 4}
@@ -37,7 +40,7 @@ def _codes(spec: ConvSpec, isa: str, packs_once: bool) -> tuple[int, int, int, i
 
 
 @lru_cache(maxsize=128)
-def _plan(
+def plan_of(
     spec: ConvSpec,
     sizes: tuple[tuple[int, int, int], ...],
     element: int,
@@ -63,7 +66,7 @@ def prepare(
     compute = compute_dtype(dtype)
     before = (pad[0] for pad in geometry.pads)
     sizes = tuple(zip(geometry.spatial, geometry.output_spatial, before, strict=True))
-    plan = _plan(spec, sizes, _runtime.ELEMENTS[compute.name], isa, packs_once)
+    plan = plan_of(spec, sizes, _runtime.ELEMENTS[compute.name], isa, packs_once)
     small = geometry.batch * plan.operations < _core.SMALL_CALL
     return Prepared(geometry, plan, dtype, compute, int(small))
 
@@ -74,6 +77,11 @@ def pack(prepared: Prepared, weight: Array, bias: Array | None) -> _core.Weights
     return prepared.plan.pack(
         as_computed(weight, compute), None if bias is None else as_computed(bias, compute)
     )
+
+
+def kinds(value: object) -> object:
+    """Tell 1 from 1.0 and True, which are equal as keys of a cache."""
+    return tuple(map(kinds, value)) if type(value) is tuple else type(value)
 
 
 def as_computed(array: Array, compute: np.dtype) -> Array:
