@@ -93,6 +93,47 @@ void dc_stage_positions(const dc_staging *g, const dc_positions at[3],
     }
 }
 
+/* ---- Positions with their channels apart ---- */
+
+void dc_stage_channels(const dc_staging *g, const dc_positions at[3], const ptrdiff_t extent[3],
+                       const ptrdiff_t pitch[3], ptrdiff_t channel_pitch)
+{
+    run runs[MOST_RUNS];
+    for (ptrdiff_t x = 0; x < extent[2];) {
+        const ptrdiff_t first = x;
+        const int run_count = next_runs(&at[2], extent[2], &x, runs);
+        for (ptrdiff_t z = 0; z < extent[0]; z++)
+            for (ptrdiff_t y = 0; y < extent[1]; y++) {
+                char *row = g->out + (z * pitch[0] + y * pitch[1]) * g->bytes;
+                const ptrdiff_t sz = dc_position_source(&at[0], z);
+                const ptrdiff_t sy = dc_position_source(&at[1], y);
+                if (sz < 0 || sy < 0) {
+                    g->kernels->fill(row + first * g->bytes, g->channels, channel_pitch,
+                                     x - first, g->padding_value);
+                    continue;
+                }
+                const char *from =
+                    g->source + (sz * g->strides[1] + sy * g->strides[2]) * g->bytes;
+                for (const run *r = runs; r < runs + run_count; r++) {
+                    char *to = row + r->position * g->bytes;
+                    if (r->source < 0)
+                        g->kernels->fill(to, g->channels, channel_pitch, r->length,
+                                         g->padding_value);
+                    else
+                        g->kernels->gather(&(dc_gather){
+                            .positions = g->channels,
+                            .channels = r->length,
+                            .source = from + r->source * g->strides[3] * g->bytes,
+                            .position_stride = g->strides[0],
+                            .channel_stride = r->step * g->strides[3],
+                            .out = to,
+                            .pitch = channel_pitch,
+                        });
+                }
+            }
+    }
+}
+
 /* ---- Planes of phases ---- */
 
 /* Some runs of all rows of one plane. */

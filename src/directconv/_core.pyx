@@ -43,6 +43,15 @@ cdef extern from "directconv.h" nogil:
         pass
     ctypedef struct dc_plan:
         pass
+    ctypedef struct dc_gradient:
+        pass
+    dc_status dc_gradient_create(const dc_problem *, dc_gradient **)
+    void dc_gradient_destroy(dc_gradient *)
+    dc_status dc_gradient_execute(const dc_gradient *, const dc_tensor *, const dc_tensor *,
+                                  void *, Py_ssize_t, int)
+    const char *dc_gradient_family(const dc_gradient *)
+    size_t dc_gradient_workspace(const dc_gradient *, Py_ssize_t, int)
+    double dc_gradient_operations(const dc_gradient *)
     size_t dc_element_bytes(dc_element)
     dc_status dc_weights_create(const dc_plan *, const dc_tensor *, const void *, Py_ssize_t,
                                 dc_weights **)
@@ -244,6 +253,68 @@ cdef class Plan:
 
     def workspace_bytes(self, int threads):
         return dc_plan_workspace(self.plan, threads)
+
+
+cdef class WeightGradient:
+    """The gradient of a convolution of one shape with respect to its weights; immutable."""
+    cdef dc_gradient *gradient
+    cdef int dims
+    cdef bint channels_last
+    cdef double image_operations
+
+    def __cinit__(self, spec, tuple sizes, int element, tuple codes):
+        cdef dc_problem problem
+        read_problem(spec, sizes, element, codes, &problem)
+        self.dims = spec.dims
+        self.channels_last = problem.layout == DC_CHANNELS_LAST
+        check(dc_gradient_create(&problem, &self.gradient), NULL)
+        self.image_operations = dc_gradient_operations(self.gradient)
+
+    def __dealloc__(self):
+        dc_gradient_destroy(self.gradient)
+
+    def execute(self, input, grad, out, int threads):
+        """Writes the gradient to `out`, which is contiguous. All arrays have the element type and
+        the shapes of this gradient."""
+        cdef Py_buffer x, g, w
+        cdef dc_tensor input_tensor, grad_tensor
+        cdef Py_ssize_t batch
+        cdef dc_status status
+        PyObject_GetBuffer(input, &x, PyBUF_STRIDED_RO)
+        try:
+            PyObject_GetBuffer(grad, &g, PyBUF_STRIDED_RO)
+            try:
+                PyObject_GetBuffer(out, &w, PyBUF_STRIDED)
+                try:
+                    batch = x.shape[0] if x.ndim == self.dims + 2 else 1
+                    read_tensor(&x, self.dims, self.channels_last, &input_tensor)
+                    read_tensor(&g, self.dims, self.channels_last, &grad_tensor)
+                    if self.image_operations * batch < small_call:
+                        status = dc_gradient_execute(self.gradient, &input_tensor, &grad_tensor,
+                                                     w.buf, batch, threads)
+                    else:
+                        with nogil:
+                            status = dc_gradient_execute(self.gradient, &input_tensor,
+                                                         &grad_tensor, w.buf, batch, threads)
+                finally:
+                    PyBuffer_Release(&w)
+            finally:
+                PyBuffer_Release(&g)
+        finally:
+            PyBuffer_Release(&x)
+        check(status, NULL)
+
+    @property
+    def family(self):
+        return dc_gradient_family(self.gradient).decode()
+
+    @property
+    def operations(self):
+        """For one image."""
+        return self.image_operations
+
+    def workspace_bytes(self, Py_ssize_t batch, int threads):
+        return dc_gradient_workspace(self.gradient, batch, threads)
 
 
 def isas():

@@ -50,6 +50,13 @@ def plan_of(
     return _core.Plan(spec, sizes, element, _codes(spec, isa, packs_once))
 
 
+@lru_cache(maxsize=128)
+def weight_gradient_of(
+    spec: ConvSpec, sizes: tuple[tuple[int, int, int], ...], element: int, isa: str
+) -> _core.WeightGradient:
+    return _core.WeightGradient(spec, sizes, element, _codes(spec, isa, False))
+
+
 def prepare(
     spec: ConvSpec,
     input_shape: tuple[int, ...],

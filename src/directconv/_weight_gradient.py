@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 
-from directconv import _execute
+from directconv import _core, _execute, _runtime
 from directconv._spec import Array, ConvSpec, Geometry, compute_dtype
+
+
+def prepare(
+    spec: ConvSpec, geometry: Geometry, compute: np.dtype, isa: str
+) -> _core.WeightGradient:
+    """Make the plan, or take the one that is remembered."""
+    before = (pad[0] for pad in geometry.pads)
+    sizes = tuple(zip(geometry.spatial, geometry.output_spatial, before, strict=True))
+    return _execute.weight_gradient_of(spec, sizes, _runtime.ELEMENTS[compute.name], isa)
 
 
 def run(
@@ -20,28 +27,15 @@ def run(
 ) -> Array:
     """Compute the gradient (OC, C / groups, *kernel); all arguments have been checked."""
     compute = compute_dtype(dtype)
-    x, grad = _execute.as_computed(x, compute), _execute.as_computed(grad, compute)
-    if not geometry.batched:
-        x, grad = x[None], grad[None]
-    if spec.layout == "channels_last":
-        x, grad = np.moveaxis(x, -1, 1), np.moveaxis(grad, -1, 1)
-    x = np.pad(x, ((0, 0), (0, 0), *geometry.pads))
-    groups = spec.groups
-    x = x.reshape(len(x), groups, -1, *x.shape[2:])
-    grad = grad.reshape(len(grad), groups, -1, *grad.shape[2:])
-    per_group = spec.out_channels // groups, spec.in_channels // groups
-    result = np.zeros((groups, *per_group, *spec.kernel), compute)
-    for tap in itertools.product(*map(range, spec.kernel)):
-        window = tuple(
-            slice(t * d, t * d + (o - 1) * s + 1, s)
-            for t, d, o, s in zip(
-                tap, spec.dilation, geometry.output_spatial, spec.stride, strict=True
-            )
-        )
-        seen = x[(slice(None),) * 3 + window]
-        result[(slice(None),) * 3 + tap] = np.einsum(
-            "ngop,ngip->goi",
-            grad.reshape(*grad.shape[:3], -1),
-            seen.reshape(*seen.shape[:3], -1),
-        )
-    return result.reshape(spec.out_channels, -1, *spec.kernel).astype(dtype, copy=False)
+    plan = prepare(spec, geometry, compute, _runtime.current_isa())
+    shape = (spec.out_channels, spec.in_channels // spec.groups, *spec.kernel)
+    result = np.empty(shape, compute)
+    if geometry.batch * plan.operations < _core.SMALL_CALL:
+        threads = 1
+    elif threads is None:
+        threads = _runtime.get_num_threads()
+    plan.execute(
+        _execute.as_computed(x, compute), _execute.as_computed(grad, compute), result, threads
+    )
+    with np.errstate(all="ignore"):  # beyond float16's range: infinity, as in float32
+        return result.astype(dtype, copy=False)

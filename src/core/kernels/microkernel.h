@@ -136,6 +136,7 @@ typedef struct dc_kernels {
     void (*matrix_pass)(const dc_matrix_pass *);
     bool (*all_finite)(const void *values, ptrdiff_t count); /* count: a multiple of lanes */
     void (*redo_outputs)(const dc_redo *);
+    void (*accumulate)(void *out, const void *values, ptrdiff_t count);
 } dc_kernels;
 
 typedef struct dc_variant {
