@@ -49,18 +49,6 @@ static void reorder_axes(dc_gradient *g)
         }
 }
 
-/* A pointwise layer is symmetric in input and output: whichever has more channels is broadcast, so that
- * what packing the other one costs is shared by more. */
-static bool exchanges(const dc_problem *p, const dc_gradient_schedule *s)
-{
-    if (p->groups > 1 || s->taps > 1 || s->group_out <= s->group_in)
-        return false;
-    for (int a = 0; a < 3; a++)
-        if (p->axis[a].stride > 1 || p->axis[a].before > 0 || p->axis[a].out != p->axis[a].in)
-            return false;
-    return true;
-}
-
 static bool fits(const dc_gradient *g)
 {
     const dc_problem *p = &g->problem;
@@ -102,13 +90,7 @@ dc_status dc_gradient_create(const dc_problem *problem, dc_gradient **result)
     g->operations *= (double)s->group_in * (double)p->out_channels;
     g->empty = s->group_in == 0 || s->group_out == 0;
     if (!g->empty && !no_outputs) {
-        s->swapped = exchanges(p, s);
-        if (s->swapped) {
-            const ptrdiff_t inputs = s->group_in;
-            s->group_in = s->group_out;
-            s->group_out = inputs;
-        }
-        dc_lanes_schedule(p, kernels, s);
+        dc_gradient_choose(p, kernels, s);
     }
     *result = g;
     return DC_OK;
@@ -140,7 +122,7 @@ dc_status dc_gradient_execute(const dc_gradient *g, const dc_tensor *input,
         return DC_OK;
     }
     const dc_tensor x = reordered(g, input), dy = reordered(g, grad);
-    return dc_lanes_execute(&(dc_gradient_call){
+    return dc_gradient_run(&(dc_gradient_call){
         .problem = p,
         .schedule = &g->schedule,
         .kernels = g->kernels,
@@ -153,14 +135,14 @@ dc_status dc_gradient_execute(const dc_gradient *g, const dc_tensor *input,
 
 const char *dc_gradient_family(const dc_gradient *g)
 {
-    return g->schedule.dots ? "dots" : "lanes";
+    return (g->schedule.dots ? dc_gradient_dots : dc_gradient_lanes).name;
 }
 
 size_t dc_gradient_workspace(const dc_gradient *g, ptrdiff_t batch, int threads)
 {
     if (g->empty || batch == 0 || g->operations == 0)
         return 0;
-    return dc_lanes_workspace(&g->problem, &g->schedule, g->kernels, batch, threads);
+    return dc_gradient_scratch(&g->problem, &g->schedule, g->kernels, batch, threads);
 }
 
 double dc_gradient_operations(const dc_gradient *g) { return g->operations; }

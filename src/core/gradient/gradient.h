@@ -32,6 +32,11 @@ typedef struct dc_gradient_schedule {
     ptrdiff_t pitch[4]; /* elements between staged images, depths, rows, positions */
     ptrdiff_t channel_pitch;
     size_t stage_elements, sum_elements, packed_elements;
+
+    /* dots */
+    ptrdiff_t bunch;                            /* groups that are summed at once */
+    dc_phases phases[3];                        /* staged inputs */
+    ptrdiff_t grad_row, grad_depth, grad_pitch; /* elements between staged gradients */
 } dc_gradient_schedule;
 
 /* One call. Axes are in the order of `problem`; `weights` is [oc][ic][tap] without gaps. */
@@ -43,14 +48,35 @@ typedef struct dc_gradient_call {
     void *weights;
     ptrdiff_t batch;
     int threads;
+    void *shared; /* what the method prepared for all threads */
 } dc_gradient_call;
 
-/* Bytes of scratch, and the call itself, which allocates them before it writes anything. */
-void dc_lanes_schedule(const dc_problem *problem, const dc_kernels *kernels,
-                       dc_gradient_schedule *schedule);
-size_t dc_lanes_workspace(const dc_problem *problem, const dc_gradient_schedule *schedule,
-                          const dc_kernels *kernels, ptrdiff_t batch, int threads);
-dc_status dc_lanes_execute(const dc_gradient_call *call);
+/* A method adds the block `box` to the sums of a task, which is a part of the weights; `first` says that
+ * there are none yet. `scratch` is a thread's own and begins with 64 bytes that are zero at first. */
+typedef struct dc_gradient_method {
+    const char *name;
+    ptrdiff_t (*tasks)(const dc_problem *, const dc_gradient_schedule *);
+    size_t (*shared_bytes)(const dc_problem *, const dc_gradient_schedule *,
+                           const dc_kernels *);
+    size_t (*thread_bytes)(const dc_problem *, const dc_gradient_schedule *,
+                           const dc_kernels *);
+    void (*prepare)(const dc_gradient_call *);
+    void (*add)(const dc_gradient_call *, ptrdiff_t task, const dc_box *box, bool first,
+                char *sums, char *scratch);
+    void (*store)(const dc_gradient_call *, ptrdiff_t task, const char *sums);
+} dc_gradient_method;
+
+extern const dc_gradient_method dc_gradient_lanes, dc_gradient_dots;
+
+void dc_gradient_choose(const dc_problem *problem, const dc_kernels *kernels,
+                        dc_gradient_schedule *schedule);
+
+/* Runs a call: shares tasks, and parts of their blocks, among threads. */
+size_t dc_gradient_scratch(const dc_problem *problem, const dc_gradient_schedule *schedule,
+                           const dc_kernels *kernels, ptrdiff_t batch, int threads);
+dc_status dc_gradient_run(const dc_gradient_call *call);
+
+DC_INLINE size_t dc_aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 /* Blocks along each axis, and how many there are. */
 ptrdiff_t dc_gradient_blocks(const dc_problem *problem, const dc_gradient_schedule *schedule,

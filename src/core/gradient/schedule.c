@@ -6,12 +6,14 @@
 enum {
     PACKED_BYTES = 32 *
         1024, /* packed gradients of a block and a panel: half a first-level cache */
-    STAGE_BYTES = 128 * 1024, /* staged inputs of a block */
-    SUM_BYTES = 256 * 1024,   /* sums of a task, so that they and the above stay in a cache */
+    STAGE_BYTES = 256 * 1024, /* staged inputs of a block */
+    SUM_BYTES = 512 * 1024,   /* sums of a task, so that they and the above stay in a cache */
+    DOT_PIXELS = 4096,        /* outputs of a block whose pixels are in the lanes */
+    DOT_BYTES = 64 * 1024,    /* staged inputs and gradients of such a block */
     FEWEST_PIXELS = 64,
     MOST_PIXELS = 512,
-    MANY_TASKS = 16,  /* so many give threads even shares */
-    FEWEST_TAPS = 96, /* of a task, or packing the gradients again for each would cost much */
+    MANY_TASKS = 16,   /* so many give threads even shares */
+    FEWEST_TAPS = 512, /* of a task, or packing the gradients again for each would cost much */
 };
 
 /* Parts of nearly equal size, as few as there can be, none larger than `most`. */
@@ -50,9 +52,28 @@ static void set_pitches(const dc_problem *p, ptrdiff_t elements, dc_gradient_sch
     s->pitch[0] = elements * s->chunk;
 }
 
-void dc_lanes_schedule(const dc_problem *p, const dc_kernels *kernels, dc_gradient_schedule *s)
+/* A pointwise layer is symmetric in input and output: whichever has more channels is broadcast, so that
+ * what packing the other one costs is shared by more. */
+static bool exchanges(const dc_problem *p, const dc_gradient_schedule *s)
+{
+    if (p->groups > 1 || s->taps > 1 || s->group_out <= s->group_in)
+        return false;
+    for (int a = 0; a < 3; a++)
+        if (p->axis[a].stride > 1 || p->axis[a].before > 0 || p->axis[a].out != p->axis[a].in)
+            return false;
+    return true;
+}
+
+static void schedule_lanes(const dc_problem *p, const dc_kernels *kernels,
+                           dc_gradient_schedule *s)
 {
     const ptrdiff_t bytes = (ptrdiff_t)dc_element_bytes(p->element);
+    s->swapped = exchanges(p, s);
+    if (s->swapped) {
+        const ptrdiff_t inputs = s->group_in;
+        s->group_in = s->group_out;
+        s->group_out = inputs;
+    }
     s->vectors = dc_ceil_div(s->group_out, kernels->lanes);
     s->panels = dc_panel_count(kernels, s->vectors);
     const ptrdiff_t row = dc_min(s->vectors, kernels->panel_vectors) * kernels->lanes;
@@ -79,6 +100,52 @@ void dc_lanes_schedule(const dc_problem *p, const dc_kernels *kernels, dc_gradie
         (size_t)(s->block[0] * s->block[1] * s->block[2] * s->block[3] * widest);
     s->sum_elements = (size_t)(s->chunk * s->taps * widest);
 }
+
+/* ---- Dots ---- */
+
+static void schedule_dots(const dc_problem *p, const dc_kernels *kernels,
+                          dc_gradient_schedule *s)
+{
+    const ptrdiff_t bytes = (ptrdiff_t)dc_element_bytes(p->element), lanes = kernels->lanes;
+    choose_block(p, DOT_PIXELS, s);
+    s->block[0] = 1;
+    if (s->block[3] < p->axis[2].out)
+        s->block[3] = dc_round_up(s->block[3], lanes);
+    s->dots = true;
+    ptrdiff_t inputs = 1; /* staged positions of a channel */
+    for (int a = 0; a < 3; a++) {
+        s->phases[a] = dc_axis_phases(&p->axis[a], s->block[a + 1]);
+        inputs *= s->phases[a].planes * s->phases[a].length;
+    }
+    s->channel_pitch = inputs;
+    s->grad_row = dc_round_up(s->block[3], lanes);
+    s->grad_depth = s->grad_row * s->block[2];
+    s->grad_pitch = s->grad_depth * s->block[1];
+
+    const ptrdiff_t most = DOT_BYTES / bytes;
+    const ptrdiff_t group = s->group_in * inputs + s->group_out * s->grad_pitch;
+    s->bunch = dc_max(1, dc_min(p->groups / MANY_TASKS, most / group));
+    s->chunks = 1;
+    if (s->bunch == 1) {
+        s->chunks = dc_ceil_div(s->group_in, dc_max(1, most / inputs));
+        const ptrdiff_t wanted = dc_ceil_div(MANY_TASKS, p->groups);
+        s->chunks = dc_min(s->group_in, dc_max(s->chunks, dc_min(wanted, s->group_in / 4)));
+    }
+    s->chunk = dc_ceil_div(s->group_in, s->chunks);
+    s->stage_elements = (size_t)(s->bunch * s->chunk * inputs + 2 * lanes);
+    s->packed_elements = (size_t)(s->bunch * s->group_out * s->grad_pitch);
+    s->sum_elements = (size_t)dc_round_up(s->bunch * s->group_out * s->chunk * s->taps, lanes);
+}
+
+void dc_gradient_choose(const dc_problem *p, const dc_kernels *kernels, dc_gradient_schedule *s)
+{
+    if (2 * s->group_out <= kernels->lanes)
+        schedule_dots(p, kernels, s);
+    else
+        schedule_lanes(p, kernels, s);
+}
+
+/* ---- Blocks ---- */
 
 ptrdiff_t dc_gradient_blocks(const dc_problem *p, const dc_gradient_schedule *s,
                              ptrdiff_t batch, ptrdiff_t blocks[4])

@@ -10,6 +10,9 @@
 enum {
     DC_TILE_VECTORS = 4,   /* channel lanes: widest tile, in vectors of output channels */
     DC_PIXEL_CHANNELS = 8, /* pixel lanes: most output channels of a tile */
+    DC_DOT_ROWS = 8,       /* dots: tallest tile, ... */
+    DC_DOT_COLUMNS = 3,    /* ... its most columns, ... */
+    DC_DOT_WIDEST = 8,     /* ... and those of a tile of one row */
 };
 
 /* Channel lanes: sums[i][j] = sum over k of source[pixel_at[i] + tap_at[k]] * weights[k][j] for
@@ -118,6 +121,20 @@ typedef struct dc_redo {
     const void *bias;
     void *sums;
 } dc_redo;
+/* Dot products over pixels, added to what `sums` holds: sums[a][b] += sum over depths z, rows r and
+ * columns j of source[tap_at[b]][z][r + a*shift][j] * grads[a][z][r][j] for `height` gradients a and
+ * `width` kernel positions b. Rows of gradients are filled with zeros up to whole vectors. */
+typedef struct dc_dot_tile {
+    int height, width;
+    ptrdiff_t depths, rows, columns, shift;
+    const void *source;
+    const int32_t *tap_at;
+    ptrdiff_t source_depth, source_row;
+    const void *grads;
+    ptrdiff_t grad_step, grad_depth, grad_row;
+    void *sums;
+    ptrdiff_t sum_step;
+} dc_dot_tile;
 
 typedef struct dc_kernels {
     int lanes;
@@ -137,6 +154,8 @@ typedef struct dc_kernels {
     bool (*all_finite)(const void *values, ptrdiff_t count); /* count: a multiple of lanes */
     void (*redo_outputs)(const dc_redo *);
     void (*accumulate)(void *out, const void *values, ptrdiff_t count);
+    int dot_rows; /* tallest tile of dot products */
+    void (*dots)(const dc_dot_tile *);
 } dc_kernels;
 
 typedef struct dc_variant {

@@ -1,0 +1,268 @@
+/* Method "dots": output pixels in the lanes, for few output channels per group. Inputs and gradients of
+ * a block are staged as planes, and a tile of sums is kept in registers:
+ *
+ *     sums[a][b] += x[row + a*shift][column + b] * dy[a][row][column]
+ *
+ * Where a group has several output channels, a counts them and nothing is shifted. Where it has one, a
+ * counts rows of the kernel, which meet the same input with other rows of the gradient. */
+#include "gradient/gradient.h"
+#include "staging.h"
+
+#include <string.h>
+
+/* What the threads of a call share. */
+typedef struct {
+    int32_t *tap_at; /* where output 0 meets each kernel position in a staged plane */
+} shared;
+
+/* A bunch of groups and a chunk of their channels, and a thread's scratch. */
+typedef struct {
+    const dc_gradient_call *c;
+    ptrdiff_t bytes; /* of an element */
+    ptrdiff_t first_group, groups, first_channel, channels;
+    char *stage, *grads;
+} task;
+
+static ptrdiff_t count_tasks(const dc_problem *p, const dc_gradient_schedule *s)
+{
+    return dc_ceil_div(p->groups, s->bunch) * s->chunks;
+}
+
+static size_t shared_bytes(const dc_problem *p, const dc_gradient_schedule *s,
+                           const dc_kernels *kernels)
+{
+    (void)p;
+    (void)kernels;
+    return dc_aligned(sizeof(shared)) + dc_aligned((size_t)s->taps * sizeof(int32_t));
+}
+
+static size_t thread_bytes(const dc_problem *p, const dc_gradient_schedule *s,
+                           const dc_kernels *kernels)
+{
+    (void)kernels;
+    const size_t bytes = dc_element_bytes(p->element);
+    return 64 + dc_aligned(s->stage_elements * bytes) + dc_aligned(s->packed_elements * bytes);
+}
+
+static task place_task(const dc_gradient_call *c, ptrdiff_t index, char *scratch)
+{
+    const dc_gradient_schedule *s = c->schedule;
+    const ptrdiff_t chunk = index % s->chunks;
+    task t = {.c = c, .first_group = index / s->chunks * s->bunch};
+    t.bytes = (ptrdiff_t)dc_element_bytes(c->problem->element);
+    t.groups = dc_min(s->bunch, c->problem->groups - t.first_group);
+    t.first_channel = dc_split(s->group_in, s->chunks, chunk);
+    t.channels = dc_split(s->group_in, s->chunks, chunk + 1) - t.first_channel;
+    t.stage = scratch + 64;
+    t.grads = t.stage + dc_aligned(s->stage_elements * (size_t)t.bytes);
+    return t;
+}
+
+/* ---- Staging ---- */
+
+static ptrdiff_t depth_pitch(const dc_gradient_schedule *s)
+{
+    const dc_phases *ph = s->phases;
+    return ph[1].planes * ph[2].planes * ph[1].length * ph[2].length;
+}
+
+static ptrdiff_t along(const dc_gradient_call *c, int axis, ptrdiff_t tap,
+                       ptrdiff_t plane_pitch, ptrdiff_t pitch)
+{
+    ptrdiff_t plane, position;
+    dc_phases_tap(&c->problem->axis[axis], &c->schedule->phases[axis], tap, &plane, &position);
+    return plane * plane_pitch + position * pitch;
+}
+
+static void prepare(const dc_gradient_call *c)
+{
+    const dc_axis *axis = c->problem->axis;
+    const dc_phases *ph = c->schedule->phases;
+    const ptrdiff_t row = ph[2].length, plane = ph[1].length * row;
+    const ptrdiff_t depth = depth_pitch(c->schedule);
+    shared *h = c->shared;
+    int32_t *at = h->tap_at = (int32_t *)((char *)c->shared + dc_aligned(sizeof *h));
+    for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
+        for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
+            for (ptrdiff_t x = 0; x < axis[2].kernel; x++)
+                *at++ = (int32_t)(along(c, 0, z, ph[0].length * depth, depth) +
+                                  along(c, 1, y, ph[2].planes * plane, row) +
+                                  along(c, 2, x, plane, 1));
+}
+
+static void stage(const task *t, const dc_box *box)
+{
+    const dc_problem *p = t->c->problem;
+    const dc_gradient_schedule *s = t->c->schedule;
+    const dc_tensor *x = t->c->input, *dy = t->c->grad;
+    dc_phase_planes planes = {.axis = p->axis,
+                              .padding = p->padding,
+                              .phases = s->phases,
+                              .channel_pitch = s->channel_pitch};
+    dc_positions at[3];
+    ptrdiff_t extent[3] = {box->count[1], box->count[2], s->grad_row};
+    for (int a = 0; a < 3; a++) {
+        planes.first[a] = box->first[a + 1];
+        planes.used[a] = s->phases[a].length - (s->block[a + 1] - box->count[a + 1]);
+        /* beyond the block there are zeros */
+        at[a] = (dc_positions){.origin = box->first[a + 1],
+                               .step = 1,
+                               .period = PTRDIFF_MAX,
+                               .in = box->first[a + 1] + box->count[a + 1],
+                               .padding = DC_CONSTANT};
+    }
+    dc_staging staging = {.kernels = t->c->kernels, .bytes = t->bytes};
+    staging.source = (const char *)x->data +
+                     (box->first[0] * x->stride[0] +
+                      (t->first_group * s->group_in + t->first_channel) * x->stride[1]) *
+                         t->bytes;
+    staging.strides = x->stride + 1;
+    staging.channels = t->groups * t->channels; /* a bunch has whole groups */
+    staging.out = t->stage;
+    dc_stage_planes(&staging, &planes);
+
+    staging.source = (const char *)dy->data + (box->first[0] * dy->stride[0] +
+                                               t->first_group * s->group_out * dy->stride[1]) *
+                                                  t->bytes;
+    staging.strides = dy->stride + 1;
+    staging.channels = t->groups * s->group_out;
+    staging.out = t->grads;
+    dc_stage_channels(&staging, at, extent, (ptrdiff_t[]){s->grad_depth, s->grad_row, 1},
+                      s->grad_pitch);
+}
+
+/* ---- Tiles ---- */
+
+static dc_dot_tile tile_of(const task *t, const dc_box *box, ptrdiff_t group, ptrdiff_t channel)
+{
+    const dc_gradient_schedule *s = t->c->schedule;
+    return (dc_dot_tile){
+        .depths = box->count[1],
+        .rows = box->count[2],
+        .columns = box->count[3],
+        .source = t->stage + (group * t->channels + channel) * s->channel_pitch * t->bytes,
+        .source_depth = depth_pitch(s),
+        .source_row = s->phases[2].length,
+        .grads = t->grads + group * s->group_out * s->grad_pitch * t->bytes,
+        .grad_depth = s->grad_depth,
+        .grad_row = s->grad_row,
+    };
+}
+
+/* One input channel and all output channels of a group. */
+static void add_channels(const task *t, dc_dot_tile tile, char *sums)
+{
+    const dc_gradient_schedule *s = t->c->schedule;
+    const dc_kernels *kernels = t->c->kernels;
+    const shared *h = t->c->shared;
+    const ptrdiff_t heights = dc_ceil_div(s->group_out, kernels->dot_rows);
+    const char *grads = tile.grads;
+    tile.grad_step = s->grad_pitch;
+    tile.sum_step = t->channels * s->taps;
+    for (ptrdiff_t i = 0; i < heights; i++) {
+        const ptrdiff_t oc = dc_split(s->group_out, heights, i);
+        tile.height = (int)(dc_split(s->group_out, heights, i + 1) - oc);
+        tile.grads = grads + oc * s->grad_pitch * t->bytes;
+        const ptrdiff_t widths =
+            dc_ceil_div(s->taps, tile.height > 1 ? DC_DOT_COLUMNS : DC_DOT_WIDEST);
+        for (ptrdiff_t j = 0; j < widths; j++) {
+            const ptrdiff_t tap = dc_split(s->taps, widths, j);
+            tile.width = (int)(dc_split(s->taps, widths, j + 1) - tap);
+            tile.tap_at = h->tap_at + tap;
+            tile.sums = sums + (oc * tile.sum_step + tap) * t->bytes;
+            kernels->dots(&tile);
+        }
+    }
+}
+
+/* How many of the kernel's rows from y on, `step` apart, lie `*shift` apart in one plane. */
+static ptrdiff_t equal_steps(const dc_gradient_call *c, ptrdiff_t y, ptrdiff_t step,
+                             ptrdiff_t *shift)
+{
+    const dc_axis *axis = &c->problem->axis[1];
+    const dc_phases *ph = &c->schedule->phases[1];
+    ptrdiff_t plane, position, count = 1;
+    dc_phases_tap(axis, ph, y, &plane, &position);
+    *shift = 0;
+    for (; y + count * step < axis->kernel; count++) {
+        ptrdiff_t other, there;
+        dc_phases_tap(axis, ph, y + count * step, &other, &there);
+        if (count == 1)
+            *shift = there - position;
+        if (other != plane || there != position + count * *shift || *shift <= 0)
+            break;
+    }
+    return count;
+}
+
+/* One input channel and the only output channel of a group. */
+static void add_rows(const task *t, dc_dot_tile tile, char *sums)
+{
+    const dc_gradient_call *c = t->c;
+    const dc_kernels *kernels = c->kernels;
+    const shared *h = c->shared;
+    const dc_axis *axis = c->problem->axis;
+    const ptrdiff_t period = dc_min(c->schedule->phases[1].planes, axis[1].kernel);
+    for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
+        for (ptrdiff_t first = 0; first < period; first++) {
+            const ptrdiff_t rows = equal_steps(c, first, period, &tile.shift);
+            const ptrdiff_t heights = dc_ceil_div(rows, kernels->dot_rows);
+            for (ptrdiff_t i = 0; i < heights; i++) {
+                const ptrdiff_t row = dc_split(rows, heights, i);
+                tile.height = (int)(dc_split(rows, heights, i + 1) - row);
+                tile.sum_step = period * axis[2].kernel;
+                const ptrdiff_t widths = dc_ceil_div(
+                    axis[2].kernel, tile.height > 1 ? DC_DOT_COLUMNS : DC_DOT_WIDEST);
+                for (ptrdiff_t j = 0; j < widths; j++) {
+                    const ptrdiff_t x = dc_split(axis[2].kernel, widths, j);
+                    const ptrdiff_t tap =
+                        (z * axis[1].kernel + first + row * period) * axis[2].kernel + x;
+                    tile.width = (int)(dc_split(axis[2].kernel, widths, j + 1) - x);
+                    tile.tap_at = h->tap_at + tap;
+                    tile.sums = sums + tap * t->bytes;
+                    kernels->dots(&tile);
+                }
+            }
+        }
+}
+
+static void add(const dc_gradient_call *c, ptrdiff_t index, const dc_box *box, bool first,
+                char *sums, char *scratch)
+{
+    const dc_gradient_schedule *s = c->schedule;
+    const task t = place_task(c, index, scratch);
+    if (first)
+        memset(sums, 0, s->sum_elements * (size_t)t.bytes);
+    stage(&t, box);
+    for (ptrdiff_t group = 0; group < t.groups; group++)
+        for (ptrdiff_t channel = 0; channel < t.channels; channel++) {
+            const ptrdiff_t filter = group * s->group_out * t.channels + channel;
+            char *to = sums + filter * s->taps * t.bytes;
+            if (s->group_out > 1)
+                add_channels(&t, tile_of(&t, box, group, channel), to);
+            else
+                add_rows(&t, tile_of(&t, box, group, channel), to);
+        }
+}
+
+static void store(const dc_gradient_call *c, ptrdiff_t index, const char *sums)
+{
+    const dc_gradient_schedule *s = c->schedule;
+    const task t = place_task(c, index, NULL);
+    const size_t run = (size_t)(t.channels * s->taps * t.bytes);
+    for (ptrdiff_t oc = 0; oc < t.groups * s->group_out; oc++) {
+        const ptrdiff_t filter = t.first_group * s->group_out + oc;
+        const ptrdiff_t at = (filter * s->group_in + t.first_channel) * s->taps;
+        memcpy((char *)c->weights + at * t.bytes, sums + (size_t)oc * run, run);
+    }
+}
+
+const dc_gradient_method dc_gradient_dots = {
+    .name = "dots",
+    .tasks = count_tasks,
+    .shared_bytes = shared_bytes,
+    .thread_bytes = thread_bytes,
+    .prepare = prepare,
+    .add = add,
+    .store = store,
+};
