@@ -90,45 +90,68 @@ static void prepare(const dc_gradient_call *c)
                                   along(c, 2, x, plane, 1));
 }
 
-static void stage(const task *t, const dc_box *box)
+static void stage_inputs(const task *t, const dc_box *box, const dc_staging *staging)
 {
     const dc_problem *p = t->c->problem;
     const dc_gradient_schedule *s = t->c->schedule;
+    const dc_phases *ph = s->phases;
+    const ptrdiff_t pitch[3] = {depth_pitch(s), ph[2].length, 1};
+    ptrdiff_t used[3];
+    for (int a = 0; a < 3; a++)
+        used[a] = ph[a].length - (s->block[a + 1] - box->count[a + 1]);
+    for (ptrdiff_t pz = 0; pz < ph[0].planes; pz++)
+        for (ptrdiff_t py = 0; py < ph[1].planes; py++)
+            for (ptrdiff_t px = 0; px < ph[2].planes; px++) {
+                const ptrdiff_t plane[3] = {pz, py, px};
+                const ptrdiff_t at = (py * ph[2].planes + px) * ph[1].length * ph[2].length +
+                                     pz * ph[0].length * pitch[0];
+                dc_positions positions[3];
+                for (int a = 0; a < 3; a++)
+                    positions[a] = dc_phases_positions(&p->axis[a], p->padding, &ph[a],
+                                                       plane[a], box->first[a + 1]);
+                dc_staging one = *staging;
+                one.out += at * t->bytes;
+                dc_stage_channels(&one, positions, used, pitch, s->channel_pitch);
+            }
+}
+
+static void stage(const task *t, const dc_box *box)
+{
+    const dc_gradient_schedule *s = t->c->schedule;
     const dc_tensor *x = t->c->input, *dy = t->c->grad;
-    dc_phase_planes planes = {.axis = p->axis,
-                              .padding = p->padding,
-                              .phases = s->phases,
-                              .channel_pitch = s->channel_pitch};
+    const ptrdiff_t input = t->first_group * s->group_in + t->first_channel;
+    const ptrdiff_t output = t->first_group * s->group_out;
+    stage_inputs(t, box,
+                 &(dc_staging){
+                     .kernels = t->c->kernels,
+                     .bytes = t->bytes,
+                     .source = (const char *)x->data +
+                               (box->first[0] * x->stride[0] + input * x->stride[1]) * t->bytes,
+                     .strides = x->stride + 1,
+                     .channels = t->groups * t->channels, /* a bunch has whole groups */
+                     .out = t->stage,
+                 });
+
     dc_positions at[3];
-    ptrdiff_t extent[3] = {box->count[1], box->count[2], s->grad_row};
-    for (int a = 0; a < 3; a++) {
-        planes.first[a] = box->first[a + 1];
-        planes.used[a] = s->phases[a].length - (s->block[a + 1] - box->count[a + 1]);
-        /* beyond the block there are zeros */
+    for (int a = 0; a < 3; a++)
         at[a] = (dc_positions){.origin = box->first[a + 1],
                                .step = 1,
                                .period = PTRDIFF_MAX,
-                               .in = box->first[a + 1] + box->count[a + 1],
+                               .in = box->first[a + 1] + box->count[a + 1], /* zeros beyond */
                                .padding = DC_CONSTANT};
-    }
-    dc_staging staging = {.kernels = t->c->kernels, .bytes = t->bytes};
-    staging.source = (const char *)x->data +
-                     (box->first[0] * x->stride[0] +
-                      (t->first_group * s->group_in + t->first_channel) * x->stride[1]) *
-                         t->bytes;
-    staging.strides = x->stride + 1;
-    staging.channels = t->groups * t->channels; /* a bunch has whole groups */
-    staging.out = t->stage;
-    dc_stage_planes(&staging, &planes);
-
-    staging.source = (const char *)dy->data + (box->first[0] * dy->stride[0] +
-                                               t->first_group * s->group_out * dy->stride[1]) *
-                                                  t->bytes;
-    staging.strides = dy->stride + 1;
-    staging.channels = t->groups * s->group_out;
-    staging.out = t->grads;
-    dc_stage_channels(&staging, at, extent, (ptrdiff_t[]){s->grad_depth, s->grad_row, 1},
-                      s->grad_pitch);
+    const ptrdiff_t extent[3] = {box->count[1], box->count[2], s->grad_row};
+    const ptrdiff_t pitch[3] = {s->grad_depth, s->grad_row, 1};
+    dc_stage_channels(
+        &(dc_staging){
+            .kernels = t->c->kernels,
+            .bytes = t->bytes,
+            .source = (const char *)dy->data +
+                      (box->first[0] * dy->stride[0] + output * dy->stride[1]) * t->bytes,
+            .strides = dy->stride + 1,
+            .channels = t->groups * s->group_out,
+            .out = t->grads,
+        },
+        at, extent, pitch, s->grad_pitch);
 }
 
 /* ---- Tiles ---- */
