@@ -156,6 +156,55 @@ static void stage(const task *t, const dc_box *box)
 
 /* ---- Tiles ---- */
 
+/* Whether a channel's rows can be read where they are: whole vectors from each row's beginning must lie
+ * in the tensor. After the last channel of an image there may be nothing. */
+static bool reads_in_place(const task *t, const dc_tensor *tensor, const dc_box *box,
+                           ptrdiff_t channel)
+{
+    const ptrdiff_t lanes = t->c->kernels->lanes, width = box->count[3];
+    const ptrdiff_t *stride = tensor->stride;
+    if (!t->c->schedule->near || stride[4] != 1)
+        return false;
+    if (width >= lanes)
+        return true;
+    return stride[1] >= lanes && stride[3] > 0 && stride[2] >= 0 &&
+           channel + 1 < t->c->problem->in_channels;
+}
+
+static bool in_place(const task *t, const dc_box *box, ptrdiff_t group)
+{
+    return reads_in_place(t, t->c->input, box, t->first_group + group) &&
+           reads_in_place(t, t->c->grad, box, t->first_group + group);
+}
+
+static dc_dot_tile tile_in_place(const task *t, const dc_box *box, ptrdiff_t group)
+{
+    const dc_axis *rows = &t->c->problem->axis[1];
+    const dc_tensor *x = t->c->input, *dy = t->c->grad;
+    const ptrdiff_t channel = t->first_group + group, *first = box->first;
+    const ptrdiff_t row =
+        first[2] - rows->before; /* of the input, that row 0 of the block meets */
+    return (dc_dot_tile){
+        .in_place = true,
+        .depths = box->count[1],
+        .rows = box->count[2],
+        .columns = box->count[3],
+        .first_row = dc_max(0, -row),
+        .end_row = rows->in - row,
+        .source = (const char *)x->data + (first[0] * x->stride[0] + channel * x->stride[1] +
+                                           first[1] * x->stride[2] + row * x->stride[3]) *
+                                              t->bytes,
+        .source_depth = x->stride[2],
+        .source_row = x->stride[3],
+        .grads =
+            (const char *)dy->data + (first[0] * dy->stride[0] + channel * dy->stride[1] +
+                                      first[1] * dy->stride[2] + first[2] * dy->stride[3]) *
+                                         t->bytes,
+        .grad_depth = dy->stride[2],
+        .grad_row = dy->stride[3],
+    };
+}
+
 static dc_dot_tile tile_of(const task *t, const dc_box *box, ptrdiff_t group, ptrdiff_t channel)
 {
     const dc_gradient_schedule *s = t->c->schedule;
@@ -163,6 +212,7 @@ static dc_dot_tile tile_of(const task *t, const dc_box *box, ptrdiff_t group, pt
         .depths = box->count[1],
         .rows = box->count[2],
         .columns = box->count[3],
+        .end_row = PTRDIFF_MAX,
         .source = t->stage + (group * t->channels + channel) * s->channel_pitch * t->bytes,
         .source_depth = depth_pitch(s),
         .source_row = s->phases[2].length,
@@ -256,8 +306,15 @@ static void add(const dc_gradient_call *c, ptrdiff_t index, const dc_box *box, b
     const task t = place_task(c, index, scratch);
     if (first)
         memset(sums, 0, s->sum_elements * (size_t)t.bytes);
-    stage(&t, box);
-    for (ptrdiff_t group = 0; group < t.groups; group++)
+    bool staged = false;
+    for (ptrdiff_t group = 0; group < t.groups; group++) {
+        if (in_place(&t, box, group)) {
+            add_rows(&t, tile_in_place(&t, box, group), sums + group * s->taps * t.bytes);
+            continue;
+        }
+        if (!staged)
+            stage(&t, box);
+        staged = true;
         for (ptrdiff_t channel = 0; channel < t.channels; channel++) {
             const ptrdiff_t filter = group * s->group_out * t.channels + channel;
             char *to = sums + filter * s->taps * t.bytes;
@@ -266,6 +323,7 @@ static void add(const dc_gradient_call *c, ptrdiff_t index, const dc_box *box, b
             else
                 add_rows(&t, tile_of(&t, box, group, channel), to);
         }
+    }
 }
 
 static void store(const dc_gradient_call *c, ptrdiff_t index, const char *sums)

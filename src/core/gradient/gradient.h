@@ -34,8 +34,9 @@ typedef struct dc_gradient_schedule {
     size_t stage_elements, sum_elements, packed_elements;
 
     /* dots */
-    ptrdiff_t bunch;                            /* groups that are summed at once */
-    dc_phases phases[3];                        /* staged inputs */
+    bool near;           /* three columns that inputs need not be staged for */
+    ptrdiff_t bunch;     /* groups that are summed at once */
+    dc_phases phases[3]; /* staged inputs */
     ptrdiff_t grad_row, grad_depth, grad_pitch; /* elements between staged gradients */
 } dc_gradient_schedule;
 

@@ -9,6 +9,7 @@ enum {
     STAGE_BYTES = 256 * 1024, /* staged inputs of a block */
     SUM_BYTES = 512 * 1024,   /* sums of a task, so that they and the above stay in a cache */
     DOT_PIXELS = 4096,        /* outputs of a block whose pixels are in the lanes */
+    NEAR_PIXELS = 32768,      /* the same where nothing needs to be staged */
     DOT_BYTES = 64 * 1024,    /* staged inputs and gradients of such a block */
     FEWEST_PIXELS = 64,
     MOST_PIXELS = 512,
@@ -103,11 +104,23 @@ static void schedule_lanes(const dc_problem *p, const dc_kernels *kernels,
 
 /* ---- Dots ---- */
 
+/* Three columns that meet as many outputs as there are inputs, of a group's only channels. */
+static bool near(const dc_problem *p, const dc_gradient_schedule *s)
+{
+    const dc_axis *depth = &p->axis[0], *row = &p->axis[1], *column = &p->axis[2];
+    return s->group_in == 1 && s->group_out == 1 && p->layout == DC_CHANNELS_FIRST &&
+           depth->kernel == 1 && depth->stride == 1 && depth->before == 0 &&
+           depth->out <= depth->in && row->stride == 1 && column->kernel == 3 &&
+           column->stride == 1 && column->dilation == 1 && column->before == 1 &&
+           column->out == column->in;
+}
+
 static void schedule_dots(const dc_problem *p, const dc_kernels *kernels,
                           dc_gradient_schedule *s)
 {
     const ptrdiff_t bytes = (ptrdiff_t)dc_element_bytes(p->element), lanes = kernels->lanes;
-    choose_block(p, DOT_PIXELS, s);
+    s->near = near(p, s) && p->axis[2].out <= NEAR_PIXELS;
+    choose_block(p, s->near ? NEAR_PIXELS : DOT_PIXELS, s);
     s->block[0] = 1;
     if (s->block[3] < p->axis[2].out)
         s->block[3] = dc_round_up(s->block[3], lanes);

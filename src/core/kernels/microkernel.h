@@ -122,11 +122,16 @@ typedef struct dc_redo {
     void *sums;
 } dc_redo;
 /* Dot products over pixels, added to what `sums` holds: sums[a][b] += sum over depths z, rows r and
- * columns j of source[tap_at[b]][z][r + a*shift][j] * grads[a][z][r][j] for `height` gradients a and
- * `width` kernel positions b. Rows of gradients are filled with zeros up to whole vectors. */
+ * columns j of source[z][r + a*shift][tap_at[b] + j] * grads[a][z][r][j] for `height` gradients a and
+ * `width` kernel positions b. Rows first_row .. end_row-1 of the source exist. Rows of gradients are
+ * filled with zeros up to whole vectors.
+ * With `in_place` that is not so, and there are the kernel positions -1, 0 and 1, of which the outer ones
+ * meet zeros at the ends of a row. Where rows are shorter than a vector, a whole one can be read. */
 typedef struct dc_dot_tile {
     int height, width;
+    bool in_place;
     ptrdiff_t depths, rows, columns, shift;
+    ptrdiff_t first_row, end_row;
     const void *source;
     const int32_t *tap_at;
     ptrdiff_t source_depth, source_row;
