@@ -183,27 +183,21 @@ def prepare(
     )
 
 
-def reverse(geometry: Geometry, spec: ConvSpec) -> Geometry:
-    """Exchange the output of a convolution and its input."""
-    channels = spec.in_channels
-    return Geometry(
+@lru_cache(maxsize=128)
+def prepare_gradient(
+    spec: ConvSpec, geometry: Geometry, dtype: np.dtype, isa: str
+) -> Transposed:
+    """Prepare the gradient with respect to the input of a convolution with this geometry."""
+    shape = spec.shape_of(geometry.batch, geometry.batched, spec.in_channels, geometry.spatial)
+    backward = Geometry(
         batch=geometry.batch,
         batched=geometry.batched,
         spatial=geometry.output_spatial,
         pads=geometry.pads,
         output_spatial=geometry.spatial,
-        output_shape=spec.shape_of(
-            geometry.batch, geometry.batched, channels, geometry.spatial
-        ),
+        output_shape=shape,
     )
-
-
-@lru_cache(maxsize=128)
-def prepare_once(
-    spec: ConvSpec, geometry: Geometry, dtype: np.dtype, isa: str, packs_once: bool
-) -> Transposed:
-    """As `prepare`, remembered."""
-    return prepare(spec, geometry, dtype, isa, packs_once=packs_once)
+    return prepare(spec, backward, dtype, isa, packs_once=False)
 
 
 def swapped(weight: Array, groups: int) -> Array:

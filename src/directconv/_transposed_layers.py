@@ -30,12 +30,15 @@ class _ConvTranspose(Layer):
     """A transposed convolution whose weights are packed once; immutable, picklable, safe to
     share."""
 
-    __slots__ = ("_packed", "_spec")
+    __slots__ = ("_last", "_packed", "_spec")
     _dims: ClassVar[int]
 
     _spec: TransposedSpec
     # By computing dtype, part of the kernel and packing: what sizes of inputs ask for.
     _packed: dict[tuple[str, str, int], _core.Weights]
+    # The last input's shape and the result's dtype with what they led to. One entry, replaced
+    # as a whole, so threads may race for it.
+    _last: tuple[tuple[int, ...], np.dtype, _transposed.Transposed, list[_core.Weights]] | None
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class _ConvTranspose(Layer):
             },
             _spec=spec,
             _packed={},
+            _last=None,
         )
 
     def __call__(
@@ -95,13 +99,18 @@ class _ConvTranspose(Layer):
         x = as_array("input", input)
         r = None if residual is None else as_array("residual", residual)
         inputs = (("input", x), ("weight", self._weight), ("bias", self._bias), ("residual", r))
-        prepared = self._prepared(x.shape, result_dtype(*dtypes_of(*inputs)))
+        dtype = result_dtype(*dtypes_of(*inputs))
+        last = self._last
+        if last is None or last[:2] != (x.shape, dtype):
+            prepared = self._prepared(x.shape, dtype)
+            last = (x.shape, dtype, prepared, self._weights(prepared))
+            object.__setattr__(self, "_last", last)
+        _, _, prepared, packed = last
         if r is not None:
             check_residual(r, prepared.geometry.output_shape)
         if out is not None:
             check_out(out, prepared.geometry.output_shape, prepared.dtype, inputs)
         threads = check_threads(threads)
-        packed = self._weights(prepared)
         return _transposed.run(prepared, packed, x, self._bias, r, out, threads)
 
     def workspace_bytes(self, input_shape: tuple[int, ...], threads: int | None = None) -> int:
@@ -128,8 +137,12 @@ class _ConvTranspose(Layer):
     def _prepared(
         self, input_shape: tuple[int, ...], dtype: np.dtype
     ) -> _transposed.Transposed:
-        return _transposed.prepare_once(
-            self._spec.forward, self._spec.geometry(input_shape), dtype, self._isa, True
+        return _transposed.prepare(
+            self._spec.forward,
+            self._spec.geometry(input_shape),
+            dtype,
+            self._isa,
+            packs_once=True,
         )
 
     def _weights(self, prepared: _transposed.Transposed) -> list[_core.Weights]:

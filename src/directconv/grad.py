@@ -7,11 +7,13 @@ these functions give the gradients with respect to `input`, `weight` and `bias`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from directconv import _runtime, _transposed, _weight_gradient
+from directconv._execute import kinds
 from directconv._spec import (
     Array,
     ConvSpec,
@@ -375,7 +377,8 @@ def conv3d_bias(grad_output: npt.ArrayLike, *, layout: str = "channels_first") -
     return _bias(3, grad_output, layout)
 
 
-def _spec(
+def _prepare(
+    kinds: object,
     dims: int,
     weight_shape: tuple[int, ...],
     stride: PerAxis,
@@ -384,8 +387,9 @@ def _spec(
     groups: int,
     layout: str,
     algorithm: str,
-) -> ConvSpec:
-    return ConvSpec.create(
+    input_size: tuple[int, ...],
+) -> tuple[ConvSpec, Geometry]:
+    spec = ConvSpec.create(
         dims,
         weight_shape,
         None,
@@ -399,6 +403,11 @@ def _spec(
         activation=None,
         algorithm=algorithm,
     )
+    return spec, spec.geometry(input_size)
+
+
+# Calls repeat, and checking takes longer than a small gradient.
+_prepare_once = lru_cache(maxsize=256, typed=True)(_prepare)
 
 
 def _check_grad(grad: Array, geometry: Geometry) -> None:
@@ -424,15 +433,20 @@ def _input(
 ) -> Array:
     w = as_array("weight", weight)
     grad = as_array("grad_output", grad_output)
-    spec = _spec(dims, w.shape, stride, padding, dilation, groups, layout, algorithm)
-    forward = spec.geometry(_shape("input_size", input_size))
+    size = _shape("input_size", input_size)
+    arguments = (
+        tuple(map(kinds, (size, stride, padding, dilation))),
+        dims, w.shape, stride, padding, dilation, groups, layout, algorithm, size,
+    )  # fmt: skip
+    try:
+        spec, forward = _prepare_once(*arguments)
+    except TypeError:  # a list, which has no hash, or an argument that is refused: say why
+        spec, forward = _prepare(*arguments)
     _check_grad(grad, forward)
     dtype = result_dtype(("weight", w.dtype), ("grad_output", grad.dtype))
     threads = check_threads(threads)
     isa = _runtime.current_isa()
-    prepared = _transposed.prepare_once(
-        spec, _transposed.reverse(forward, spec), dtype, isa, False
-    )
+    prepared = _transposed.prepare_gradient(spec, forward, dtype, isa)
     packed = _transposed.pack_all(prepared, w, None)
     return _transposed.run(prepared, packed, grad, None, None, None, threads)
 
@@ -452,8 +466,14 @@ def _weight(
     x = as_array("input", input)
     grad = as_array("grad_output", grad_output)
     size = _shape("weight_size", weight_size)
-    spec = _spec(dims, size, stride, padding, dilation, groups, layout, "auto")
-    geometry = spec.geometry(x.shape)
+    arguments = (
+        tuple(map(kinds, (size, stride, padding, dilation))),
+        dims, size, stride, padding, dilation, groups, layout, "auto", x.shape,
+    )  # fmt: skip
+    try:
+        spec, geometry = _prepare_once(*arguments)
+    except TypeError:
+        spec, geometry = _prepare(*arguments)
     _check_grad(grad, geometry)
     dtype = result_dtype(("input", x.dtype), ("grad_output", grad.dtype))
     threads = check_threads(threads)

@@ -10,9 +10,18 @@
 
 #include <string.h>
 
-/* What the threads of a call share. */
+/* A tile of an input channel's sums: its first kernel position and output channel. */
+typedef struct {
+    ptrdiff_t tap, output, shift;
+    ptrdiff_t step; /* kernel positions from row to row, where rows are not output channels */
+    int height, width;
+} piece;
+
+/* What the threads of a call share, followed by the arrays. */
 typedef struct {
     int32_t *tap_at; /* where output 0 meets each kernel position in a staged plane */
+    piece *pieces;
+    ptrdiff_t count;
 } shared;
 
 /* A bunch of groups and a chunk of their channels, and a thread's scratch. */
@@ -32,8 +41,9 @@ static size_t shared_bytes(const dc_problem *p, const dc_gradient_schedule *s,
                            const dc_kernels *kernels)
 {
     (void)p;
-    (void)kernels;
-    return dc_aligned(sizeof(shared)) + dc_aligned((size_t)s->taps * sizeof(int32_t));
+    const ptrdiff_t pieces = s->taps * dc_ceil_div(s->group_out, kernels->dot_rows);
+    return dc_aligned(sizeof(shared)) + dc_aligned((size_t)s->taps * sizeof(int32_t)) +
+           dc_aligned((size_t)pieces * sizeof(piece));
 }
 
 static size_t thread_bytes(const dc_problem *p, const dc_gradient_schedule *s,
@@ -58,7 +68,7 @@ static task place_task(const dc_gradient_call *c, ptrdiff_t index, char *scratch
     return t;
 }
 
-/* ---- Staging ---- */
+/* ---- Tables ---- */
 
 static ptrdiff_t depth_pitch(const dc_gradient_schedule *s)
 {
@@ -74,14 +84,12 @@ static ptrdiff_t along(const dc_gradient_call *c, int axis, ptrdiff_t tap,
     return plane * plane_pitch + position * pitch;
 }
 
-static void prepare(const dc_gradient_call *c)
+static void fill_taps(const dc_gradient_call *c, int32_t *at)
 {
     const dc_axis *axis = c->problem->axis;
     const dc_phases *ph = c->schedule->phases;
     const ptrdiff_t row = ph[2].length, plane = ph[1].length * row;
     const ptrdiff_t depth = depth_pitch(c->schedule);
-    shared *h = c->shared;
-    int32_t *at = h->tap_at = (int32_t *)((char *)c->shared + dc_aligned(sizeof *h));
     for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
         for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
             for (ptrdiff_t x = 0; x < axis[2].kernel; x++)
@@ -89,6 +97,89 @@ static void prepare(const dc_gradient_call *c)
                                   along(c, 1, y, ph[2].planes * plane, row) +
                                   along(c, 2, x, plane, 1));
 }
+
+/* `count` kernel positions in a row, in tiles of `whole` alike. */
+static piece *split_columns(piece *at, piece whole, ptrdiff_t count)
+{
+    const ptrdiff_t first = whole.tap;
+    const ptrdiff_t widths =
+        dc_ceil_div(count, whole.height > 1 ? DC_DOT_COLUMNS : DC_DOT_WIDEST);
+    for (ptrdiff_t i = 0; i < widths; i++) {
+        const ptrdiff_t column = dc_split(count, widths, i);
+        whole.tap = first + column;
+        whole.width = (int)(dc_split(count, widths, i + 1) - column);
+        *at++ = whole;
+    }
+    return at;
+}
+
+/* Rows of a tile are output channels. */
+static piece *split_channels(const dc_gradient_call *c, piece *at)
+{
+    const dc_gradient_schedule *s = c->schedule;
+    const ptrdiff_t heights = dc_ceil_div(s->group_out, c->kernels->dot_rows);
+    for (ptrdiff_t i = 0; i < heights; i++) {
+        piece p = {.output = dc_split(s->group_out, heights, i)};
+        p.height = (int)(dc_split(s->group_out, heights, i + 1) - p.output);
+        at = split_columns(at, p, s->taps);
+    }
+    return at;
+}
+
+/* How many of the kernel's rows from y on, `step` apart, lie *shift apart in one plane. */
+static ptrdiff_t equal_steps(const dc_gradient_call *c, ptrdiff_t y, ptrdiff_t step,
+                             ptrdiff_t *shift)
+{
+    const dc_axis *axis = &c->problem->axis[1];
+    const dc_phases *ph = &c->schedule->phases[1];
+    ptrdiff_t plane, position, count = 1;
+    dc_phases_tap(axis, ph, y, &plane, &position);
+    *shift = 0;
+    for (; y + count * step < axis->kernel; count++) {
+        ptrdiff_t other, there;
+        dc_phases_tap(axis, ph, y + count * step, &other, &there);
+        if (count == 1)
+            *shift = there - position;
+        if (other != plane || there != position + count * *shift || *shift <= 0)
+            break;
+    }
+    return count;
+}
+
+/* Rows of a tile are rows of the kernel: of each phase of the stride, as far as they are equally spaced. */
+static piece *split_rows(const dc_gradient_call *c, piece *at)
+{
+    const dc_axis *axis = c->problem->axis;
+    const ptrdiff_t period = dc_min(c->schedule->phases[1].planes, axis[1].kernel);
+    for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
+        for (ptrdiff_t first = 0; first < period; first++)
+            for (ptrdiff_t y = first, rows; y < axis[1].kernel; y += rows * period) {
+                piece p = {.step = period * axis[2].kernel};
+                rows = equal_steps(c, y, period, &p.shift);
+                const ptrdiff_t heights = dc_ceil_div(rows, c->kernels->dot_rows);
+                for (ptrdiff_t i = 0; i < heights; i++) {
+                    const ptrdiff_t row = dc_split(rows, heights, i);
+                    p.height = (int)(dc_split(rows, heights, i + 1) - row);
+                    p.tap = (z * axis[1].kernel + y + row * period) * axis[2].kernel;
+                    at = split_columns(at, p, axis[2].kernel);
+                }
+            }
+    return at;
+}
+
+static void prepare(const dc_gradient_call *c)
+{
+    const dc_gradient_schedule *s = c->schedule;
+    shared *h = c->shared;
+    h->tap_at = (int32_t *)((char *)c->shared + dc_aligned(sizeof *h));
+    h->pieces = (piece *)((char *)h->tap_at + dc_aligned((size_t)s->taps * sizeof *h->tap_at));
+    fill_taps(c, h->tap_at);
+    const piece *end =
+        s->group_out > 1 ? split_channels(c, h->pieces) : split_rows(c, h->pieces);
+    h->count = end - h->pieces;
+}
+
+/* ---- Staging ---- */
 
 static void stage_inputs(const task *t, const dc_box *box, const dc_staging *staging)
 {
@@ -217,86 +308,29 @@ static dc_dot_tile tile_of(const task *t, const dc_box *box, ptrdiff_t group, pt
         .source_depth = depth_pitch(s),
         .source_row = s->phases[2].length,
         .grads = t->grads + group * s->group_out * s->grad_pitch * t->bytes,
+        .grad_step = s->group_out > 1 ? s->grad_pitch : 0,
         .grad_depth = s->grad_depth,
         .grad_row = s->grad_row,
     };
 }
 
-/* One input channel and all output channels of a group. */
-static void add_channels(const task *t, dc_dot_tile tile, char *sums)
+/* One input channel and the output channels of its group. */
+static void add_channel(const task *t, dc_dot_tile tile, char *sums)
 {
     const dc_gradient_schedule *s = t->c->schedule;
-    const dc_kernels *kernels = t->c->kernels;
     const shared *h = t->c->shared;
-    const ptrdiff_t heights = dc_ceil_div(s->group_out, kernels->dot_rows);
     const char *grads = tile.grads;
-    tile.grad_step = s->grad_pitch;
-    tile.sum_step = t->channels * s->taps;
-    for (ptrdiff_t i = 0; i < heights; i++) {
-        const ptrdiff_t oc = dc_split(s->group_out, heights, i);
-        tile.height = (int)(dc_split(s->group_out, heights, i + 1) - oc);
-        tile.grads = grads + oc * s->grad_pitch * t->bytes;
-        const ptrdiff_t widths =
-            dc_ceil_div(s->taps, tile.height > 1 ? DC_DOT_COLUMNS : DC_DOT_WIDEST);
-        for (ptrdiff_t j = 0; j < widths; j++) {
-            const ptrdiff_t tap = dc_split(s->taps, widths, j);
-            tile.width = (int)(dc_split(s->taps, widths, j + 1) - tap);
-            tile.tap_at = h->tap_at + tap;
-            tile.sums = sums + (oc * tile.sum_step + tap) * t->bytes;
-            kernels->dots(&tile);
-        }
+    const ptrdiff_t filter = t->channels * s->taps;
+    for (const piece *i = h->pieces; i < h->pieces + h->count; i++) {
+        tile.height = i->height;
+        tile.width = i->width;
+        tile.shift = i->shift;
+        tile.tap_at = h->tap_at + i->tap;
+        tile.grads = grads + i->output * s->grad_pitch * t->bytes;
+        tile.sums = sums + (i->output * filter + i->tap) * t->bytes;
+        tile.sum_step = i->step ? i->step : filter;
+        t->c->kernels->dots(&tile);
     }
-}
-
-/* How many of the kernel's rows from y on, `step` apart, lie `*shift` apart in one plane. */
-static ptrdiff_t equal_steps(const dc_gradient_call *c, ptrdiff_t y, ptrdiff_t step,
-                             ptrdiff_t *shift)
-{
-    const dc_axis *axis = &c->problem->axis[1];
-    const dc_phases *ph = &c->schedule->phases[1];
-    ptrdiff_t plane, position, count = 1;
-    dc_phases_tap(axis, ph, y, &plane, &position);
-    *shift = 0;
-    for (; y + count * step < axis->kernel; count++) {
-        ptrdiff_t other, there;
-        dc_phases_tap(axis, ph, y + count * step, &other, &there);
-        if (count == 1)
-            *shift = there - position;
-        if (other != plane || there != position + count * *shift || *shift <= 0)
-            break;
-    }
-    return count;
-}
-
-/* One input channel and the only output channel of a group. */
-static void add_rows(const task *t, dc_dot_tile tile, char *sums)
-{
-    const dc_gradient_call *c = t->c;
-    const dc_kernels *kernels = c->kernels;
-    const shared *h = c->shared;
-    const dc_axis *axis = c->problem->axis;
-    const ptrdiff_t period = dc_min(c->schedule->phases[1].planes, axis[1].kernel);
-    for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
-        for (ptrdiff_t first = 0; first < period; first++) {
-            const ptrdiff_t rows = equal_steps(c, first, period, &tile.shift);
-            const ptrdiff_t heights = dc_ceil_div(rows, kernels->dot_rows);
-            for (ptrdiff_t i = 0; i < heights; i++) {
-                const ptrdiff_t row = dc_split(rows, heights, i);
-                tile.height = (int)(dc_split(rows, heights, i + 1) - row);
-                tile.sum_step = period * axis[2].kernel;
-                const ptrdiff_t widths = dc_ceil_div(
-                    axis[2].kernel, tile.height > 1 ? DC_DOT_COLUMNS : DC_DOT_WIDEST);
-                for (ptrdiff_t j = 0; j < widths; j++) {
-                    const ptrdiff_t x = dc_split(axis[2].kernel, widths, j);
-                    const ptrdiff_t tap =
-                        (z * axis[1].kernel + first + row * period) * axis[2].kernel + x;
-                    tile.width = (int)(dc_split(axis[2].kernel, widths, j + 1) - x);
-                    tile.tap_at = h->tap_at + tap;
-                    tile.sums = sums + tap * t->bytes;
-                    kernels->dots(&tile);
-                }
-            }
-        }
 }
 
 static void add(const dc_gradient_call *c, ptrdiff_t index, const dc_box *box, bool first,
@@ -309,7 +343,7 @@ static void add(const dc_gradient_call *c, ptrdiff_t index, const dc_box *box, b
     bool staged = false;
     for (ptrdiff_t group = 0; group < t.groups; group++) {
         if (in_place(&t, box, group)) {
-            add_rows(&t, tile_in_place(&t, box, group), sums + group * s->taps * t.bytes);
+            add_channel(&t, tile_in_place(&t, box, group), sums + group * s->taps * t.bytes);
             continue;
         }
         if (!staged)
@@ -317,11 +351,8 @@ static void add(const dc_gradient_call *c, ptrdiff_t index, const dc_box *box, b
         staged = true;
         for (ptrdiff_t channel = 0; channel < t.channels; channel++) {
             const ptrdiff_t filter = group * s->group_out * t.channels + channel;
-            char *to = sums + filter * s->taps * t.bytes;
-            if (s->group_out > 1)
-                add_channels(&t, tile_of(&t, box, group, channel), to);
-            else
-                add_rows(&t, tile_of(&t, box, group, channel), to);
+            add_channel(&t, tile_of(&t, box, group, channel),
+                        sums + filter * s->taps * t.bytes);
         }
     }
 }
