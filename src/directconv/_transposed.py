@@ -200,24 +200,22 @@ def prepare_gradient(
     return prepare(spec, backward, dtype, isa, packs_once=False)
 
 
-def swapped(weight: Array, groups: int) -> Array:
+def _swapped(weight: Array, groups: int) -> Array:
     """Weights (C, OC / groups, *kernel) as (OC, C / groups, *kernel): a view if it can be."""
     channels, out_channels, *kernel = weight.shape
     apart = weight.reshape(groups, channels // groups, out_channels, *kernel)
     return apart.swapaxes(1, 2).reshape(groups * out_channels, channels // groups, *kernel)
 
 
-def pack(step: Step, weight: Array, bias: Array | None) -> _core.Weights:
-    """Pack a step's part of the weights, which are `swapped` and of the computing dtype."""
-    return step.plan.pack(weight[(slice(None), slice(None), *step.kernel)], bias)
-
-
-def pack_all(prepared: Transposed, weight: Array, bias: Array | None) -> list[_core.Weights]:
+def pack(prepared: Transposed, weight: Array, bias: Array | None) -> list[_core.Weights]:
     """Pack weights (C, OC / groups, *kernel) and bias, of any dtype, for all steps."""
-    weight = _execute.as_computed(swapped(weight, prepared.groups), prepared.compute)
+    swapped = _execute.as_computed(_swapped(weight, prepared.groups), prepared.compute)
     if bias is not None:
         bias = _execute.as_computed(bias, prepared.compute)
-    return [pack(step, weight, bias) for step in prepared.steps]
+    return [
+        step.plan.pack(swapped[(slice(None), slice(None), *step.kernel)], bias)
+        for step in prepared.steps
+    ]
 
 
 def run(

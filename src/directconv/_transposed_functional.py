@@ -248,9 +248,7 @@ def _convolve(
         inputs = (("input", x), ("weight", w), ("bias", b), ("residual", r))
         check_out(out, prepared.geometry.output_shape, prepared.dtype, inputs)
     threads = check_threads(threads)
-    return _transposed.run(
-        prepared, _transposed.pack_all(prepared, w, b), x, b, r, out, threads
-    )
+    return _transposed.run(prepared, _transposed.pack(prepared, w, b), x, b, r, out, threads)
 
 
 def _prepare(

@@ -151,7 +151,7 @@ class _ConvTranspose(Layer):
             for step in prepared.steps
         ]
         if any(key not in self._packed for key in keys):
-            packed = _transposed.pack_all(prepared, self._weight, self._bias)
+            packed = _transposed.pack(prepared, self._weight, self._bias)
             self._packed.update(zip(keys, packed, strict=True))
         return [self._packed[key] for key in keys]
 

@@ -447,7 +447,7 @@ def _input(
     threads = check_threads(threads)
     isa = _runtime.current_isa()
     prepared = _transposed.prepare_gradient(spec, forward, dtype, isa)
-    packed = _transposed.pack_all(prepared, w, None)
+    packed = _transposed.pack(prepared, w, None)
     return _transposed.run(prepared, packed, grad, None, None, None, threads)
 
 

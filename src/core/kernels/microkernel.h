@@ -141,6 +141,16 @@ typedef struct dc_dot_tile {
     ptrdiff_t sum_step;
 } dc_dot_tile;
 
+/* Copies channels x positions to out[row_at[position]][channel], where row_at is not negative. Positions
+ * are neighbours in the source, of which `readable` elements may be read. */
+typedef struct dc_swap {
+    ptrdiff_t channels, positions;
+    const void *source;
+    ptrdiff_t channel_stride, readable;
+    void *out;
+    const ptrdiff_t *row_at;
+} dc_swap;
+
 typedef struct dc_kernels {
     int lanes;
     int panel_vectors;                    /* channel lanes: vectors of a panel, and ... */
@@ -161,6 +171,7 @@ typedef struct dc_kernels {
     void (*accumulate)(void *out, const void *values, ptrdiff_t count);
     int dot_rows; /* tallest tile of dot products */
     void (*dots)(const dc_dot_tile *);
+    void (*swap)(const dc_swap *);
 } dc_kernels;
 
 typedef struct dc_variant {
