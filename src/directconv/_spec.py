@@ -28,6 +28,7 @@ __all__ = [
     "Padding",
     "PerAxis",
     "as_array",
+    "as_shape",
     "check_layout",
     "check_out",
     "check_residual",
@@ -533,6 +534,41 @@ def check_out(
                 f"out must not share memory with {name}, which is read while out is written; "
                 f"pass another array or {name}.copy()"
             )
+
+
+def as_shape(name: str, value: Sequence[int]) -> tuple[int, ...]:
+    """Take the shape of an array that is not there.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : sequence of int
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    TypeError
+        If it is not a sequence of integers.
+    ValueError
+        If an extent is negative.
+
+    Examples
+    --------
+    >>> as_shape("weight_size", [8, np.int64(3), 5])
+    (8, 3, 5)
+    """
+    try:
+        extents = tuple(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be a shape, a sequence of integers, but {_shown(value)} "
+            f"({type(value).__name__}) came"
+        ) from None
+    return tuple(_integer(name, extent, minimum=0) for extent in extents)
 
 
 def check_layout(layout: object) -> None:

@@ -21,6 +21,7 @@ from directconv._spec import (
     Padding,
     PerAxis,
     as_array,
+    as_shape,
     check_layout,
     check_threads,
     result_dtype,
@@ -433,7 +434,7 @@ def _input(
 ) -> Array:
     w = as_array("weight", weight)
     grad = as_array("grad_output", grad_output)
-    size = _shape("input_size", input_size)
+    size = as_shape("input_size", input_size)
     arguments = (
         tuple(map(kinds, (size, stride, padding, dilation))),
         dims, w.shape, stride, padding, dilation, groups, layout, algorithm, size,
@@ -465,7 +466,7 @@ def _weight(
 ) -> Array:
     x = as_array("input", input)
     grad = as_array("grad_output", grad_output)
-    size = _shape("weight_size", weight_size)
+    size = as_shape("weight_size", weight_size)
     arguments = (
         tuple(map(kinds, (size, stride, padding, dilation))),
         dims, size, stride, padding, dilation, groups, layout, "auto", x.shape,
@@ -493,12 +494,3 @@ def _bias(dims: int, grad_output: npt.ArrayLike, layout: str) -> Array:
     axes = tuple(axis for axis in range(grad.ndim) if axis != channel)
     total: Array = grad.sum(axis=axes, dtype=np.float64)
     return total.astype(dtype)
-
-
-def _shape(name: str, value: Sequence[int]) -> tuple[int, ...]:
-    try:
-        return tuple(value)
-    except TypeError:
-        raise TypeError(
-            f"{name} must be a shape, a sequence of integers, but a {type(value).__name__} came"
-        ) from None

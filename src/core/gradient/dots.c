@@ -13,6 +13,7 @@
 /* A tile of an input channel's sums: its first kernel position and output channel. */
 typedef struct {
     ptrdiff_t tap, output, shift;
+    ptrdiff_t row;  /* what its first kernel position lies beyond the kernel's first, in rows */
     ptrdiff_t step; /* kernel positions from row to row, where rows are not output channels */
     int height, width;
 } piece;
@@ -160,6 +161,7 @@ static piece *split_rows(const dc_gradient_call *c, piece *at)
                 for (ptrdiff_t i = 0; i < heights; i++) {
                     const ptrdiff_t row = dc_split(rows, heights, i);
                     p.height = (int)(dc_split(rows, heights, i + 1) - row);
+                    p.row = (y + row * period) * axis[1].dilation;
                     p.tap = (z * axis[1].kernel + y + row * period) * axis[2].kernel;
                     at = split_columns(at, p, axis[2].kernel);
                 }
@@ -280,7 +282,7 @@ static dc_dot_tile tile_in_place(const task *t, const dc_box *box, ptrdiff_t gro
         .depths = box->count[1],
         .rows = box->count[2],
         .columns = box->count[3],
-        .first_row = dc_max(0, -row),
+        .first_row = -row,
         .end_row = rows->in - row,
         .source = (const char *)x->data + (first[0] * x->stride[0] + channel * x->stride[1] +
                                            first[1] * x->stride[2] + row * x->stride[3]) *
@@ -319,7 +321,8 @@ static void add_channel(const task *t, dc_dot_tile tile, char *sums)
 {
     const dc_gradient_schedule *s = t->c->schedule;
     const shared *h = t->c->shared;
-    const char *grads = tile.grads;
+    const char *grads = tile.grads, *source = tile.source;
+    const ptrdiff_t first_row = tile.first_row, end_row = tile.end_row;
     const ptrdiff_t filter = t->channels * s->taps;
     for (const piece *i = h->pieces; i < h->pieces + h->count; i++) {
         tile.height = i->height;
@@ -329,6 +332,11 @@ static void add_channel(const task *t, dc_dot_tile tile, char *sums)
         tile.grads = grads + i->output * s->grad_pitch * t->bytes;
         tile.sums = sums + (i->output * filter + i->tap) * t->bytes;
         tile.sum_step = i->step ? i->step : filter;
+        if (tile.in_place) {
+            tile.source = source + i->row * tile.source_row * t->bytes;
+            tile.first_row = dc_max(0, first_row - i->row);
+            tile.end_row = end_row - i->row;
+        }
         t->c->kernels->dots(&tile);
     }
 }
