@@ -169,6 +169,12 @@ SHAPES = {
     "depthwise": ((2, 34, 18, 19), (34, 1, 3, 3), {"groups": 34, "padding": 1}),
     "depthwise, narrow": ((2, 34, 7, 5), (34, 1, 3, 3), {"groups": 34, "padding": 1}),
     "depthwise, flat": ((2, 5, 1, 16), (5, 1, 3, 3), {"groups": 5, "padding": 1}),
+    "depthwise, halved": (
+        (2, 5, 21, 38), (5, 1, 3, 3), {"groups": 5, "stride": 2, "padding": 1},
+    ),
+    "depthwise, halved and tall": (
+        (2, 5, 21, 64), (5, 1, 8, 3), {"groups": 5, "stride": 2, "padding": (3, 1)},
+    ),
     "depthwise, tall": ((1, 5, 40, 17), (5, 1, 9, 3), {"groups": 5, "padding": (4, 1)}),
     "depthwise 5x5s2": (
         (1, 20, 19, 18), (20, 1, 5, 5), {"groups": 20, "stride": 2, "padding": 2},

@@ -276,19 +276,19 @@ static dc_dot_tile tile_in_place(const task *t, const dc_box *box, ptrdiff_t gro
     const dc_tensor *x = t->c->input, *dy = t->c->grad;
     const ptrdiff_t channel = t->first_group + group, *first = box->first;
     const ptrdiff_t row =
-        first[2] - rows->before; /* of the input, that row 0 of the block meets */
+        first[2] * rows->stride - rows->before; /* what output 0 and tap 0 meet */
     return (dc_dot_tile){
-        .in_place = true,
+        .in_place = (int)rows->stride,
         .depths = box->count[1],
         .rows = box->count[2],
         .columns = box->count[3],
-        .first_row = -row,
+        .first_row = -row, /* how many rows lie before the input, and up to its end */
         .end_row = rows->in - row,
         .source = (const char *)x->data + (first[0] * x->stride[0] + channel * x->stride[1] +
                                            first[1] * x->stride[2] + row * x->stride[3]) *
                                               t->bytes,
         .source_depth = x->stride[2],
-        .source_row = x->stride[3],
+        .source_row = rows->stride * x->stride[3],
         .grads =
             (const char *)dy->data + (first[0] * dy->stride[0] + channel * dy->stride[1] +
                                       first[1] * dy->stride[2] + first[2] * dy->stride[3]) *
@@ -333,9 +333,9 @@ static void add_channel(const task *t, dc_dot_tile tile, char *sums)
         tile.sums = sums + (i->output * filter + i->tap) * t->bytes;
         tile.sum_step = i->step ? i->step : filter;
         if (tile.in_place) {
-            tile.source = source + i->row * tile.source_row * t->bytes;
-            tile.first_row = dc_max(0, first_row - i->row);
-            tile.end_row = end_row - i->row;
+            tile.source = source + i->row * t->c->input->stride[3] * t->bytes;
+            tile.first_row = dc_ceil_div(dc_max(0, first_row - i->row), tile.in_place);
+            tile.end_row = dc_ceil_div(dc_max(0, end_row - i->row), tile.in_place);
         }
         t->c->kernels->dots(&tile);
     }

@@ -104,22 +104,25 @@ static void schedule_lanes(const dc_problem *p, const dc_kernels *kernels,
 
 /* ---- Dots ---- */
 
-/* Three columns that meet as many outputs as there are inputs, of a group's only channels. */
-static bool near(const dc_problem *p, const dc_gradient_schedule *s)
+/* Three columns of a group's only channels, and `step` times as many inputs as outputs, the first one
+ * of them beyond the edge. */
+static bool near(const dc_problem *p, const dc_gradient_schedule *s, const dc_kernels *kernels)
 {
     const dc_axis *depth = &p->axis[0], *row = &p->axis[1], *column = &p->axis[2];
+    const ptrdiff_t step = column->stride;
+    if (step == 2 && (column->out < kernels->lanes || row->dilation > 1))
+        return false;
     return s->group_in == 1 && s->group_out == 1 && p->layout == DC_CHANNELS_FIRST &&
            depth->kernel == 1 && depth->stride == 1 && depth->before == 0 &&
-           depth->out <= depth->in && row->stride == 1 && column->kernel == 3 &&
-           column->stride == 1 && column->dilation == 1 && column->before == 1 &&
-           column->out == column->in;
+           depth->out <= depth->in && step <= 2 && row->stride == step && column->kernel == 3 &&
+           column->dilation == 1 && column->before == 1 && column->in == column->out * step;
 }
 
 static void schedule_dots(const dc_problem *p, const dc_kernels *kernels,
                           dc_gradient_schedule *s)
 {
     const ptrdiff_t bytes = (ptrdiff_t)dc_element_bytes(p->element), lanes = kernels->lanes;
-    s->near = near(p, s) && p->axis[2].out <= NEAR_PIXELS;
+    s->near = near(p, s, kernels) && p->axis[2].out <= NEAR_PIXELS;
     choose_block(p, s->near ? NEAR_PIXELS : DOT_PIXELS, s);
     s->block[0] = 1;
     if (s->block[3] < p->axis[2].out)

@@ -125,11 +125,12 @@ typedef struct dc_redo {
  * columns j of source[z][r + a*shift][tap_at[b] + j] * grads[a][z][r][j] for `height` gradients a and
  * `width` kernel positions b. Rows first_row .. end_row-1 of the source exist. Rows of gradients are
  * filled with zeros up to whole vectors.
- * With `in_place` that is not so, and there are the kernel positions -1, 0 and 1, of which the outer ones
- * meet zeros at the ends of a row. Where rows are shorter than a vector, a whole one can be read. */
+ * With an `in_place` that is not so: columns are so many positions apart, 1 or 2, and there are the kernel
+ * positions -1, 0 and 1, of which the outer ones meet zeros beyond the ends of a row. With 1, rows may be
+ * shorter than a vector, if a whole one can be read. */
 typedef struct dc_dot_tile {
     int height, width;
-    bool in_place;
+    int in_place;
     ptrdiff_t depths, rows, columns, shift;
     ptrdiff_t first_row, end_row;
     const void *source;
