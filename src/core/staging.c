@@ -29,7 +29,9 @@ static int next_runs(const dc_positions *p, ptrdiff_t extent, ptrdiff_t *positio
     int count = 0;
     ptrdiff_t i = *position;
     while (i < extent && count < MOST_RUNS) {
-        run r = {i, straight(p, extent, i), dc_position_source(p, i), p->step};
+        run r = {i, straight(p, extent, i), dc_position_source(p, i), 0};
+        if (r.source >= 0 && r.length > 1)
+            r.step = p->step;
         ptrdiff_t previous = r.source < 0 ? -1 : r.source + (r.length - 1) * r.step;
         for (i += r.length; i < extent; i++, r.length++) {
             const ptrdiff_t source = dc_position_source(p, i);
