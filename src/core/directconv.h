@@ -105,6 +105,15 @@ const char *dc_gradient_family(const dc_gradient *gradient);
 size_t dc_gradient_workspace(const dc_gradient *gradient, ptrdiff_t batch, int threads);
 double dc_gradient_operations(const dc_gradient *gradient);
 
+/* The transpose of a depthwise convolution that has stride 2 along the last axis, whose `out` and `in` are
+ * those of the transpose; along the others a convolution of stride 1. Weights are [channel][1][tap]. */
+dc_status dc_spread(const dc_problem *problem, const dc_tensor *weights, const void *bias,
+                    ptrdiff_t bias_stride, const dc_tensor *input, const dc_tensor *residual,
+                    const dc_tensor *output, ptrdiff_t batch, int threads);
+size_t dc_spread_workspace(const dc_problem *problem, int threads);
+/* For one image. */
+double dc_spread_operations(const dc_problem *problem);
+
 /* The instruction sets built into the library and present on this machine, best first; NULL past the
  * end. */
 const char *dc_isa_name(int isa);

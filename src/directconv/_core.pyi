@@ -36,6 +36,29 @@ class Plan:
     def imbalance(self, batch: int, threads: int) -> float: ...
     def workspace_bytes(self, threads: int) -> int: ...
 
+class Spread:
+    def __init__(
+        self,
+        spec: ConvSpec,
+        sizes: tuple[tuple[int, int, int], ...],
+        element: int,
+        codes: tuple[int, int, int, int, bool],
+    ) -> None: ...
+    def pack(self, weight: ndarray, bias: ndarray | None) -> tuple[ndarray, ndarray | None]: ...
+    def execute(
+        self,
+        weights: tuple[ndarray, ndarray | None],
+        input: ndarray,
+        residual: ndarray | None,
+        out: ndarray,
+        threads: int,
+    ) -> None: ...
+    @property
+    def packing(self) -> int: ...
+    @property
+    def operations(self) -> float: ...
+    def workspace_bytes(self, threads: int) -> int: ...
+
 class WeightGradient:
     def __init__(
         self,

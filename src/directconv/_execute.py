@@ -57,6 +57,13 @@ def weight_gradient_of(
     return _core.WeightGradient(spec, sizes, element, _codes(spec, isa, False))
 
 
+@lru_cache(maxsize=128)
+def spread_of(
+    spec: ConvSpec, sizes: tuple[tuple[int, int, int], ...], element: int, isa: str
+) -> _core.Spread:
+    return _core.Spread(spec, sizes, element, _codes(spec, isa, False))
+
+
 def prepare(
     spec: ConvSpec,
     input_shape: tuple[int, ...],

@@ -11,7 +11,7 @@ import itertools
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class _AxisPhase:
 class Step:
     """One phase along all axes: a convolution of views."""
 
-    plan: _core.Plan
+    plan: Any  # a _core.Plan or a _core.Spread, which takes its place
     kernel: Index
     inputs: Index
     outputs: Index
@@ -94,6 +94,35 @@ def _axis_phases(
     return phases
 
 
+_LONGEST_SPREAD = 4096
+
+
+def _spreads(spec: ConvSpec) -> bool:
+    """Whether both phases of the last axis are one step: of depthwise layers with stride 2."""
+    return (
+        spec.groups == spec.in_channels == spec.out_channels
+        and spec.stride[-1] == 2
+        and spec.layout == "channels_first"
+        and spec.algorithm in ("auto", "direct")
+        and spec.kernel[-1] * spec.dilation[-1] <= _LONGEST_SPREAD
+    )
+
+
+def _whole_axis(spec: ConvSpec, geometry: Geometry) -> _AxisPhase:
+    """The last axis as a `_core.Spread` takes it."""
+    every = slice(None)
+    return _AxisPhase(
+        outputs=every,
+        count=geometry.output_spatial[-1],
+        kernel=every,
+        taps=spec.kernel[-1],
+        dilation=spec.dilation[-1],
+        inputs=every,
+        size=geometry.spatial[-1],
+        before=geometry.pads[-1][0],
+    )
+
+
 def prepare(
     spec: ConvSpec,
     geometry: Geometry,
@@ -118,6 +147,7 @@ def prepare(
         As in `_execute.prepare`.
     """
     compute = compute_dtype(dtype)
+    element = _runtime.ELEMENTS[compute.name]
     axes = [
         _axis_phases(*axis)
         for axis in zip(
@@ -130,27 +160,33 @@ def prepare(
             strict=True,
         )
     ]
+    strides = [1] * spec.dims
+    phase_counts = list(map(min, spec.stride, geometry.output_spatial))
+    spreads = _spreads(spec)
+    if spreads:
+        axes[-1] = [_whole_axis(spec, geometry)]
+        strides[-1] = spec.stride[-1]
+        phase_counts[-1] = 1
     forward = replace(
         spec,
         in_channels=spec.out_channels,
         out_channels=spec.in_channels,
-        stride=(1,) * spec.dims,
+        stride=tuple(strides),
         padding="valid",  # plans take their padding from the sizes
     )
-    every = (slice(None),)
     steps = []
     for phases in itertools.product(*axes):
-        plan = _execute.plan_of(
-            replace(
-                forward,
-                kernel=tuple(p.taps for p in phases),
-                dilation=tuple(p.dilation for p in phases),
-            ),
-            tuple((p.size, p.count, p.before) for p in phases),
-            _runtime.ELEMENTS[compute.name],
-            isa,
-            packs_once,
+        part = replace(
+            forward,
+            kernel=tuple(p.taps for p in phases),
+            dilation=tuple(p.dilation for p in phases),
         )
+        sizes = tuple((p.size, p.count, p.before) for p in phases)
+        plan: _core.Plan | _core.Spread
+        if spreads:
+            plan = _execute.spread_of(part, sizes, element, isa)
+        else:
+            plan = _execute.plan_of(part, sizes, element, isa, packs_once)
         step = Step(
             plan,
             tuple(p.kernel for p in phases),
@@ -158,6 +194,7 @@ def prepare(
             tuple(p.outputs for p in phases),
         )
         steps.append(step)
+    every = (slice(None),)
     last = spec.layout == "channels_last"
     ends = every if last else ()
     starts = (slice(None),) * geometry.batched + (() if last else every)
@@ -173,7 +210,7 @@ def prepare(
     return Transposed(
         geometry=geometry,
         steps=tuple(steps),
-        complete=len(steps) == math.prod(map(min, spec.stride, geometry.output_spatial)),
+        complete=len(steps) == math.prod(phase_counts),
         activation=spec.activation,
         groups=spec.groups,
         channel_axis=-1 if last else -1 - spec.dims,
@@ -207,7 +244,7 @@ def _swapped(weight: Array, groups: int) -> Array:
     return apart.swapaxes(1, 2).reshape(groups * out_channels, channels // groups, *kernel)
 
 
-def pack(prepared: Transposed, weight: Array, bias: Array | None) -> list[_core.Weights]:
+def pack(prepared: Transposed, weight: Array, bias: Array | None) -> list[Any]:
     """Pack weights (C, OC / groups, *kernel) and bias, of any dtype, for all steps."""
     swapped = _execute.as_computed(_swapped(weight, prepared.groups), prepared.compute)
     if bias is not None:
@@ -220,7 +257,7 @@ def pack(prepared: Transposed, weight: Array, bias: Array | None) -> list[_core.
 
 def run(
     prepared: Transposed,
-    packed: list[_core.Weights],
+    packed: list[Any],
     x: Array,
     bias: Array | None,
     residual: Array | None,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from directconv import _core, _runtime, _transposed
+from directconv import _runtime, _transposed
 from directconv._layers import Layer, kept
 from directconv._spec import (
     Activation,
@@ -35,10 +35,10 @@ class _ConvTranspose(Layer):
 
     _spec: TransposedSpec
     # By computing dtype, part of the kernel and packing: what sizes of inputs ask for.
-    _packed: dict[tuple[str, str, int], _core.Weights]
+    _packed: dict[tuple[str, str, int], Any]
     # The last input's shape and the result's dtype with what they led to. One entry, replaced
     # as a whole, so threads may race for it.
-    _last: tuple[tuple[int, ...], np.dtype, _transposed.Transposed, list[_core.Weights]] | None
+    _last: tuple[tuple[int, ...], np.dtype, _transposed.Transposed, list[Any]] | None
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class _ConvTranspose(Layer):
             packs_once=True,
         )
 
-    def _weights(self, prepared: _transposed.Transposed) -> list[_core.Weights]:
+    def _weights(self, prepared: _transposed.Transposed) -> list[Any]:
         keys = [
             (prepared.compute.name, str(step.kernel), step.plan.packing)
             for step in prepared.steps

@@ -152,6 +152,20 @@ typedef struct dc_swap {
     const ptrdiff_t *row_at;
 } dc_swap;
 
+/* A row of the transpose of a depthwise convolution with stride 2: output 2j + phase is bias + the sum of
+ * source[tap_at[phase][i] + j] * weights[phase][i], plus the residual, clamped. Whole vectors are read. */
+typedef struct dc_spread_row {
+    ptrdiff_t outputs;
+    int taps[2];
+    const int32_t *tap_at[2];
+    const void *source, *weights[2];
+    double bias;
+    const void *residual; /* or NULL */
+    void *out;
+    bool clamps;
+    double low, high;
+} dc_spread_row;
+
 typedef struct dc_kernels {
     int lanes;
     int panel_vectors;                    /* channel lanes: vectors of a panel, and ... */
@@ -173,6 +187,7 @@ typedef struct dc_kernels {
     int dot_rows; /* tallest tile of dot products */
     void (*dots)(const dc_dot_tile *);
     void (*swap)(const dc_swap *);
+    void (*spread)(const dc_spread_row *);
 } dc_kernels;
 
 typedef struct dc_variant {
