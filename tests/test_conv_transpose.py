@@ -146,9 +146,18 @@ LAYERS = {
     "odd": ((1, 17, 9, 8), (17, 18, 3, 3), {"stride": 2, "padding": 1, "output_padding": 1}),
     "audio": ((2, 20, 50), (20, 18, 16), {"stride": 8, "padding": 4}),
     "volume": ((1, 9, 5, 6, 7), (9, 18, 2, 2, 2), {"stride": 2}),
+    "depthwise": ((2, 9, 9, 41), (9, 1, 4, 4), {"stride": 2, "padding": 1, "groups": 9}),
+    "depthwise, odd": (
+        (2, 9, 9, 20), (9, 1, 3, 3),
+        {"stride": 2, "padding": 1, "groups": 9, "output_padding": (1, 0)},
+    ),
+    "depthwise, clamped": (
+        (2, 9, 3, 7, 40), (9, 1, 2, 3, 7),
+        {"stride": (3, 1, 2), "dilation": (1, 2, 3), "groups": 9, "activation": (-1.0, 1.5)},
+    ),
     "groups": ((1, 18, 9, 8), (18, 3, 3, 3), {"stride": 3, "groups": 6, "dilation": 2}),
     "gaps": ((2, 7, 9, 8), (7, 18, 2, 1), {"stride": 5, "dilation": 5, "activation": "relu"}),
-}
+}  # fmt: skip
 every_layer = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 
 

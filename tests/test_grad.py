@@ -170,6 +170,10 @@ SHAPES = {
     "depthwise": ((2, 34, 18, 19), (34, 1, 3, 3), {"groups": 34, "padding": 1}),
     "depthwise, narrow": ((2, 34, 7, 5), (34, 1, 3, 3), {"groups": 34, "padding": 1}),
     "depthwise, flat": ((2, 5, 1, 16), (5, 1, 3, 3), {"groups": 5, "padding": 1}),
+    "one phase of many": (
+        (1, 1, 3, 5, 9), (1, 1, 2, 3, 3),
+        {"stride": (1, 1, 2), "dilation": (1, 1, 2), "padding": (1, 1, 1)},
+    ),
     "depthwise, halved": (
         (2, 5, 21, 38), (5, 1, 3, 3), {"groups": 5, "stride": 2, "padding": 1},
     ),
