@@ -45,12 +45,17 @@ MODULE_RANK = {
     "_spec": 0,
     "_core": 0,
     "im2col": 1,
+    "_transposed_spec": 1,
     "_runtime": 1,
     "_execute": 2,
     "_functional": 3,
     "_layers": 3,
+    "_transposed": 3,
+    "_weight_gradient": 3,
+    "_transposed_functional": 4,
+    "_transposed_layers": 4,
 }
-PUBLIC, INIT, CLI = 4, 5, 6
+PUBLIC, INIT, CLI = 5, 6, 7
 BRIDGES = ("autograd", "torch", "onnx", "dask")
 
 

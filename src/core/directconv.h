@@ -102,6 +102,29 @@ double dc_plan_imbalance(const dc_plan *plan, ptrdiff_t batch, int threads);
 /* Multiplications and additions for one image. */
 double dc_plan_operations(const dc_plan *plan);
 
+/* The gradient with respect to the weights; `weights` is [oc][ic][kd][kh][kw] without gaps. Padding is
+ * with zeros. Immutable; may be executed from many threads at once. The result does not depend on the
+ * number of threads. */
+typedef struct dc_gradient dc_gradient;
+dc_status dc_gradient_create(const dc_problem *problem, dc_gradient **result);
+void dc_gradient_destroy(dc_gradient *gradient);
+dc_status dc_gradient_execute(const dc_gradient *gradient, const dc_tensor *input,
+                              const dc_tensor *grad, void *weights, ptrdiff_t batch,
+                              int threads);
+const char *dc_gradient_family(const dc_gradient *gradient);
+/* Bytes beyond input, gradient and result. */
+size_t dc_gradient_workspace(const dc_gradient *gradient, ptrdiff_t batch, int threads);
+double dc_gradient_operations(const dc_gradient *gradient);
+
+/* The transpose of a depthwise convolution that has stride 2 along the last axis, whose `out` and `in` are
+ * those of the transpose; along the others a convolution of stride 1. Weights are [channel][1][tap]. */
+dc_status dc_spread(const dc_problem *problem, const dc_tensor *weights, const void *bias,
+                    ptrdiff_t bias_stride, const dc_tensor *input, const dc_tensor *residual,
+                    const dc_tensor *output, ptrdiff_t batch, int threads);
+size_t dc_spread_workspace(const dc_problem *problem, int threads);
+/* For one image. */
+double dc_spread_operations(const dc_problem *problem);
+
 /* The instruction sets built into the library and present on this machine, best first; NULL past the
  * end. */
 const char *dc_isa_name(int isa);

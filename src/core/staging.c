@@ -9,15 +9,31 @@ typedef struct {
 /* A row has a run or three, but padding by a tiny image repeated has many; they are taken in turns. */
 enum { MOST_RUNS = 16 };
 
+/* How many positions from i on continue as their numbers do, as far as that is seen without looking each
+ * of them up: inside the image, or outside where all is padding. */
+static ptrdiff_t straight(const dc_positions *p, ptrdiff_t extent, ptrdiff_t i)
+{
+    const ptrdiff_t left = dc_min(extent, p->period) - i, at = p->origin + i * p->step;
+    if (left < 1 || p->step < 1)
+        return 1;
+    if (at >= 0 && at < p->in)
+        return dc_min(left, (p->in - 1 - at) / p->step + 1);
+    if (p->padding != DC_CONSTANT)
+        return 1;
+    return at < 0 ? dc_min(left, dc_ceil_div(-at, p->step)) : left;
+}
+
 /* The runs from *position on, which moves past them. */
 static int next_runs(const dc_positions *p, ptrdiff_t extent, ptrdiff_t *position, run *runs)
 {
     int count = 0;
     ptrdiff_t i = *position;
     while (i < extent && count < MOST_RUNS) {
-        run r = {i, 1, dc_position_source(p, i), 0};
-        ptrdiff_t previous = r.source;
-        for (i++; i < extent; i++, r.length++) {
+        run r = {i, straight(p, extent, i), dc_position_source(p, i), 0};
+        if (r.source >= 0 && r.length > 1)
+            r.step = p->step;
+        ptrdiff_t previous = r.source < 0 ? -1 : r.source + (r.length - 1) * r.step;
+        for (i += r.length; i < extent; i++, r.length++) {
             const ptrdiff_t source = dc_position_source(p, i);
             if (r.source < 0 || source < 0) {
                 if (r.source >= 0 || source >= 0)
@@ -98,6 +114,62 @@ void dc_stage_positions(const dc_staging *g, const dc_positions at[3],
                         });
                 }
             }
+    }
+}
+
+/* ---- Positions with their channels apart ---- */
+
+/* One run of rows and one of columns, of all channels. A call of a kernel copies what there is more of,
+ * rows or channels. */
+static void stage_run(const dc_staging *g, const char *source, const run *rows,
+                      const run *columns, ptrdiff_t row_pitch, ptrdiff_t channel_pitch,
+                      char *out)
+{
+    const bool by_row = rows->length > g->channels;
+    const ptrdiff_t inner = by_row ? rows->length : g->channels;
+    const ptrdiff_t outer = by_row ? g->channels : rows->length;
+    const ptrdiff_t inner_pitch = by_row ? row_pitch : channel_pitch;
+    const ptrdiff_t outer_pitch = by_row ? channel_pitch : row_pitch;
+    const ptrdiff_t row_step = rows->step * g->strides[2];
+    for (ptrdiff_t i = 0; i < outer; i++) {
+        char *to = out + i * outer_pitch * g->bytes;
+        if (!source || rows->source < 0 || columns->source < 0) {
+            g->kernels->fill(to, inner, inner_pitch, columns->length, g->padding_value);
+            continue;
+        }
+        const ptrdiff_t at = rows->source * g->strides[2] + columns->source * g->strides[3] +
+                             i * (by_row ? g->strides[0] : row_step);
+        g->kernels->gather(&(dc_gather){
+            .positions = inner,
+            .channels = columns->length,
+            .source = source + at * g->bytes,
+            .position_stride = by_row ? row_step : g->strides[0],
+            .channel_stride = columns->step * g->strides[3],
+            .out = to,
+            .pitch = inner_pitch,
+        });
+    }
+}
+
+void dc_stage_channels(const dc_staging *g, const dc_positions at[3], const ptrdiff_t extent[3],
+                       const ptrdiff_t pitch[3], ptrdiff_t channel_pitch)
+{
+    run rows[MOST_RUNS], columns[MOST_RUNS];
+    for (ptrdiff_t x = 0; x < extent[2];) {
+        const int column_runs = next_runs(&at[2], extent[2], &x, columns);
+        for (ptrdiff_t y = 0; y < extent[1];) {
+            const int row_runs = next_runs(&at[1], extent[1], &y, rows);
+            for (ptrdiff_t z = 0; z < extent[0]; z++) {
+                const ptrdiff_t sz = dc_position_source(&at[0], z);
+                const char *plane = sz < 0 ? NULL : g->source + sz * g->strides[1] * g->bytes;
+                for (const run *r = rows; r < rows + row_runs; r++)
+                    for (const run *c = columns; c < columns + column_runs; c++)
+                        stage_run(g, plane, r, c, pitch[1], channel_pitch,
+                                  g->out +
+                                      (z * pitch[0] + r->position * pitch[1] + c->position) *
+                                          g->bytes);
+            }
+        }
     }
 }
 

@@ -24,6 +24,11 @@ typedef struct dc_staging {
 void dc_stage_positions(const dc_staging *staging, const dc_positions at[3],
                         const ptrdiff_t extent[3], const ptrdiff_t pitch[3]);
 
+/* The same with the channels apart: out[channel][plane][row][position]. */
+void dc_stage_channels(const dc_staging *staging, const dc_positions at[3],
+                       const ptrdiff_t extent[3], const ptrdiff_t pitch[3],
+                       ptrdiff_t channel_pitch);
+
 /* out[channel][planes of the depth][depth][planes of rows][planes of columns][row][column], channels
  * `channel_pitch` elements apart: planes of phases as in dc_axis_phases, for the outputs from `first`
  * on. `used` positions of each plane are filled along each axis. */

@@ -4,7 +4,7 @@ Convolution here is cross-correlation, as in every neural-network library. Start
 or `Conv2d` when the same weights are used again; `directconv.im2col` is the NumPy baseline.
 """
 
-from directconv import im2col
+from directconv import grad, im2col
 from directconv._functional import conv1d, conv2d, conv3d
 from directconv._layers import Conv1d, Conv2d, Conv3d
 from directconv._runtime import (
@@ -13,16 +13,29 @@ from directconv._runtime import (
     set_num_threads,
     show_config,
 )
+from directconv._transposed_functional import (
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
+from directconv._transposed_layers import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 
 __all__ = [
     "Conv1d",
     "Conv2d",
     "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "available_isas",
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "get_num_threads",
+    "grad",
     "im2col",
     "set_num_threads",
     "show_config",

@@ -46,6 +46,19 @@ cdef extern from "directconv.h" nogil:
         pass
     ctypedef struct dc_plan:
         pass
+    ctypedef struct dc_gradient:
+        pass
+    dc_status dc_gradient_create(const dc_problem *, dc_gradient **)
+    void dc_gradient_destroy(dc_gradient *)
+    dc_status dc_gradient_execute(const dc_gradient *, const dc_tensor *, const dc_tensor *,
+                                  void *, Py_ssize_t, int)
+    const char *dc_gradient_family(const dc_gradient *)
+    size_t dc_gradient_workspace(const dc_gradient *, Py_ssize_t, int)
+    double dc_gradient_operations(const dc_gradient *)
+    dc_status dc_spread(const dc_problem *, const dc_tensor *, const void *, Py_ssize_t,
+                        const dc_tensor *, const dc_tensor *, const dc_tensor *, Py_ssize_t, int)
+    size_t dc_spread_workspace(const dc_problem *, int)
+    double dc_spread_operations(const dc_problem *)
     size_t dc_element_bytes(dc_element)
     dc_status dc_weights_create(const dc_plan *, const dc_tensor *, const void *, Py_ssize_t,
                                 dc_weights **)
@@ -258,6 +271,141 @@ cdef class Plan:
 
     def workspace_bytes(self, int threads):
         return dc_plan_workspace(self.plan, threads)
+
+
+cdef class WeightGradient:
+    """The gradient of a convolution of one shape with respect to its weights; immutable."""
+    cdef dc_gradient *gradient
+    cdef int dims
+    cdef bint channels_last
+    cdef double image_operations
+
+    def __cinit__(self, spec, tuple sizes, int element, tuple codes):
+        cdef dc_problem problem
+        read_problem(spec, sizes, element, codes, &problem)
+        self.dims = spec.dims
+        self.channels_last = problem.layout == DC_CHANNELS_LAST
+        check(dc_gradient_create(&problem, &self.gradient), NULL)
+        self.image_operations = dc_gradient_operations(self.gradient)
+
+    def __dealloc__(self):
+        dc_gradient_destroy(self.gradient)
+
+    def execute(self, input, grad, out, int threads):
+        """Writes the gradient to `out`, which is contiguous. All arrays have the element type and
+        the shapes of this gradient."""
+        cdef Py_buffer x, g, w
+        cdef dc_tensor input_tensor, grad_tensor
+        cdef Py_ssize_t batch
+        cdef dc_status status
+        PyObject_GetBuffer(input, &x, PyBUF_STRIDED_RO)
+        try:
+            PyObject_GetBuffer(grad, &g, PyBUF_STRIDED_RO)
+            try:
+                PyObject_GetBuffer(out, &w, PyBUF_STRIDED)
+                try:
+                    batch = x.shape[0] if x.ndim == self.dims + 2 else 1
+                    read_tensor(&x, 0, self.dims, self.channels_last, &input_tensor)
+                    read_tensor(&g, 0, self.dims, self.channels_last, &grad_tensor)
+                    if self.image_operations * batch < small_call:
+                        status = dc_gradient_execute(self.gradient, &input_tensor, &grad_tensor,
+                                                     w.buf, batch, threads)
+                    else:
+                        with nogil:
+                            status = dc_gradient_execute(self.gradient, &input_tensor,
+                                                         &grad_tensor, w.buf, batch, threads)
+                finally:
+                    PyBuffer_Release(&w)
+            finally:
+                PyBuffer_Release(&g)
+        finally:
+            PyBuffer_Release(&x)
+        check(status, NULL)
+
+    @property
+    def family(self):
+        return dc_gradient_family(self.gradient).decode()
+
+    @property
+    def operations(self):
+        """For one image."""
+        return self.image_operations
+
+    def workspace_bytes(self, Py_ssize_t batch, int threads):
+        return dc_gradient_workspace(self.gradient, batch, threads)
+
+
+cdef class Spread:
+    """The transpose of a depthwise convolution with stride 2 along rows. Takes the place of a Plan."""
+    cdef dc_problem problem
+    cdef int dims
+
+    def __cinit__(self, spec, tuple sizes, int element, tuple codes):
+        read_problem(spec, sizes, element, codes, &self.problem)
+        self.dims = spec.dims
+
+    def pack(self, weight, bias):
+        """Nothing to do: weights and bias are read as they are."""
+        return weight, bias
+
+    def execute(self, tuple weights not None, input, residual, out, int threads):
+        """Writes the transpose of `input` to `out`. All arrays have the element type of this
+        problem and the shapes of its geometry."""
+        cdef Py_buffer x, y, r, w, b
+        cdef dc_tensor x_tensor, y_tensor, r_tensor, w_tensor
+        cdef dc_tensor *add = NULL
+        cdef const void *bias = NULL
+        cdef Py_ssize_t batch, bias_stride = 0
+        cdef dc_status status
+        weight, given_bias = weights
+        PyObject_GetBuffer(input, &x, PyBUF_STRIDED_RO)
+        try:
+            PyObject_GetBuffer(out, &y, PyBUF_STRIDED)
+            try:
+                PyObject_GetBuffer(weight, &w, PyBUF_STRIDED_RO)
+                try:
+                    if given_bias is not None:
+                        PyObject_GetBuffer(given_bias, &b, PyBUF_STRIDED_RO)
+                        bias = b.buf
+                        bias_stride = b.strides[0] // b.itemsize
+                    try:
+                        if residual is not None:
+                            PyObject_GetBuffer(residual, &r, PyBUF_STRIDED_RO)
+                            read_tensor(&r, 0, self.dims, False, &r_tensor)
+                            add = &r_tensor
+                        try:
+                            batch = x.shape[0] if x.ndim == self.dims + 2 else 1
+                            read_tensor(&x, 0, self.dims, False, &x_tensor)
+                            read_tensor(&y, 0, self.dims, False, &y_tensor)
+                            read_tensor(&w, 0, self.dims, False, &w_tensor)
+                            with nogil:
+                                status = dc_spread(&self.problem, &w_tensor, bias, bias_stride,
+                                                   &x_tensor, add, &y_tensor, batch, threads)
+                        finally:
+                            if add != NULL:
+                                PyBuffer_Release(&r)
+                    finally:
+                        if bias != NULL:
+                            PyBuffer_Release(&b)
+                finally:
+                    PyBuffer_Release(&w)
+            finally:
+                PyBuffer_Release(&y)
+        finally:
+            PyBuffer_Release(&x)
+        check(status, NULL)
+
+    @property
+    def packing(self):
+        return 0
+
+    @property
+    def operations(self):
+        """For one image."""
+        return dc_spread_operations(&self.problem)
+
+    def workspace_bytes(self, int threads):
+        return dc_spread_workspace(&self.problem, threads)
 
 
 def isas():

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 
 from directconv import _core, _runtime
 from directconv._spec import Array, ConvSpec, Geometry, compute_dtype
+
+Described: TypeAlias = tuple[tuple[int, ...], np.dtype]  # an array's shape and dtype
 
 _LAYOUT = {"channels_first": 0, "channels_last": 1}
 _ALGORITHM = {"auto": 0, "direct": 1, "winograd": 2, "fft": 3, "separable": 4}
@@ -39,7 +42,7 @@ def _codes(spec: ConvSpec, isa: str, packs_once: bool) -> tuple[int, int, int, i
 
 
 @lru_cache(maxsize=128)
-def _plan(
+def plan_of(
     spec: ConvSpec,
     sizes: tuple[tuple[int, int, int], ...],
     element: int,
@@ -47,6 +50,20 @@ def _plan(
     packs_once: bool,
 ) -> _core.Plan:
     return _core.Plan(spec, sizes, element, _codes(spec, isa, packs_once))
+
+
+@lru_cache(maxsize=128)
+def weight_gradient_of(
+    spec: ConvSpec, sizes: tuple[tuple[int, int, int], ...], element: int, isa: str
+) -> _core.WeightGradient:
+    return _core.WeightGradient(spec, sizes, element, _codes(spec, isa, False))
+
+
+@lru_cache(maxsize=128)
+def spread_of(
+    spec: ConvSpec, sizes: tuple[tuple[int, int, int], ...], element: int, isa: str
+) -> _core.Spread:
+    return _core.Spread(spec, sizes, element, _codes(spec, isa, False))
 
 
 def prepare(
@@ -65,7 +82,7 @@ def prepare(
     compute = compute_dtype(dtype)
     before = (pad[0] for pad in geometry.pads)
     sizes = tuple(zip(geometry.spatial, geometry.output_spatial, before, strict=True))
-    plan = _plan(spec, sizes, _runtime.ELEMENTS[compute.name], isa, packs_once)
+    plan = plan_of(spec, sizes, _runtime.ELEMENTS[compute.name], isa, packs_once)
     small = geometry.batch * plan.operations < _core.SMALL_CALL
     casts = plan.casts and compute == np.float32
     return Prepared(geometry, plan, dtype, compute, int(small), casts)
@@ -78,6 +95,18 @@ def pack(prepared: Prepared, weight: Array, bias: Array | None) -> _core.Weights
         bias = _aligned(bias.astype(compute, copy=False))
     weight, storage = _readable(prepared, weight)
     return prepared.plan.pack(weight, bias, storage)
+
+
+def kinds(value: object) -> object:
+    """Tell 1 from 1.0 and True, which are equal as keys of a cache."""
+    return tuple(map(kinds, value)) if type(value) is tuple else type(value)
+
+
+def as_computed(array: Array, compute: np.dtype) -> Array:
+    """Return the array itself, whatever its strides, or a copy the core can read."""
+    if array.dtype is not compute:
+        array = array.astype(compute, copy=False)
+    return _aligned(array)
 
 
 def _aligned(array: Array) -> Array:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from directconv import _execute, _runtime
+from directconv._execute import Described, kinds
 from directconv._spec import (
     Activation,
     Array,
@@ -23,8 +23,6 @@ from directconv._spec import (
 )
 
 __all__ = ["conv1d", "conv2d", "conv3d"]
-
-_Described: TypeAlias = tuple[tuple[int, ...], np.dtype]  # an array's shape and dtype
 
 
 def conv1d(
@@ -248,7 +246,7 @@ def _convolve(
     b = None if bias is None else as_array("bias", bias)
     r = None if residual is None else as_array("residual", residual)
     arguments = (
-        (_kinds(stride), _kinds(padding), _kinds(dilation)),
+        tuple(map(kinds, (stride, padding, dilation))),
         _runtime.current_isa(),
         (x.shape, x.dtype),
         (w.shape, w.dtype),
@@ -271,17 +269,12 @@ def _convolve(
     return _execute.run(prepared, _execute.pack(prepared, w, b), x, r, out, threads)
 
 
-def _kinds(value: object) -> object:
-    """Tell 1 from 1.0 and True, which are equal as keys of a cache."""
-    return tuple(map(_kinds, value)) if type(value) is tuple else type(value)
-
-
 def _prepare(
     kinds: object,
     isa: str,
-    x: _Described,
-    w: _Described,
-    b: _Described | None,
+    x: Described,
+    w: Described,
+    b: Described | None,
     residual_dtype: np.dtype | None,
     dims: int,
     stride: PerAxis,

@@ -27,19 +27,66 @@ __all__ = ["Conv1d", "Conv2d", "Conv3d"]
 _LONGEST = 2**20  # a kernel that reaches further is packed when its first input comes
 
 
-class _Conv:
-    """A convolution whose weights are packed once; immutable, picklable, safe to share."""
+class Layer:
+    """What layers share: the weights as given, immutability, pickling."""
 
-    __slots__ = ("_arguments", "_bias", "_isa", "_last", "_packed", "_spec", "_weight")
-    _dims: ClassVar[int]
-
-    _spec: ConvSpec
+    __slots__ = ("_arguments", "_bias", "_isa", "_weight")
     _weight: Array
     _bias: Array | None
     _arguments: dict[str, Any]
+    _isa: str  # of the packed weights, and so of every call
+
+    @property
+    def weight(self) -> Array:
+        """The weights the layer was made of, read-only."""
+        return self._weight
+
+    @property
+    def bias(self) -> Array | None:
+        """The bias the layer was made of, read-only."""
+        return self._bias
+
+    def _keep(
+        self, weight: Array, bias: Array | None, arguments: dict[str, Any], **more: object
+    ) -> None:
+        values = {
+            "_weight": weight,
+            "_bias": bias,
+            "_arguments": arguments,
+            "_isa": _runtime.current_isa(),
+        }
+        for name, value in (values | more).items():
+            object.__setattr__(self, name, value)
+
+    def _dtype(self) -> np.dtype[Any]:
+        """The dtype of results where the input is of the weights' dtype."""
+        dtypes = {a.dtype for a in (self._weight, self._bias) if a is not None}
+        dtype = np.result_type(*dtypes)
+        return dtype if dtype.kind not in "biu" else np.dtype(np.float64)
+
+    def _describe(self, kernel: tuple[int, ...], inputs: int, outputs: int) -> str:
+        name, shape = type(self).__name__, "x".join(map(str, kernel))
+        return f"<directconv.{name} {shape} {inputs}-{outputs} {self._weight.dtype}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self._weight, self._bias, self._arguments)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a layer is immutable; make a new {type(self).__name__} instead")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("a layer is immutable")
+
+
+class _Conv(Layer):
+    """A convolution whose weights are packed once; immutable, picklable, safe to share."""
+
+    __slots__ = ("_last", "_packed", "_spec")
+    _dims: ClassVar[int]
+
+    _spec: ConvSpec
     # By computing dtype and packing: what sizes of inputs ask for, a handful at most.
     _packed: dict[tuple[str, int], _core.Weights]
-    _isa: str  # of the packed weights, and so of every call
     # The last input's shape and dtype with what they led to. One entry, replaced as a whole, so
     # threads may race for it.
     _last: tuple[tuple[int, ...], np.dtype[Any], _execute.Prepared, _core.Weights] | None
@@ -59,8 +106,8 @@ class _Conv:
         activation: Activation = None,
         algorithm: str = "auto",
     ) -> None:
-        w = _kept(as_array("weight", weight))
-        b = None if bias is None else _kept(as_array("bias", bias))
+        w = kept(as_array("weight", weight))
+        b = None if bias is None else kept(as_array("bias", bias))
         spec = ConvSpec.create(
             self._dims,
             w.shape,
@@ -75,16 +122,9 @@ class _Conv:
             activation=activation,
             algorithm=algorithm,
         )
-        put = object.__setattr__
-        put(self, "_spec", spec)
-        put(self, "_weight", w)
-        put(self, "_bias", b)
-        put(self, "_isa", _runtime.current_isa())
-        put(self, "_packed", {})
-        put(self, "_last", None)
-        put(
-            self,
-            "_arguments",
+        self._keep(
+            w,
+            b,
             {
                 "stride": spec.stride,
                 "padding": spec.padding,
@@ -96,21 +136,14 @@ class _Conv:
                 "activation": spec.activation,
                 "algorithm": spec.algorithm,
             },
+            _spec=spec,
+            _packed={},
+            _last=None,
         )
         typical = _typical_input(spec)
         known = any(a is not None and a.dtype.kind not in "biu" for a in (w, b))
         if known and max(typical) < _LONGEST:
             self._weights(self._prepared(typical))
-
-    @property
-    def weight(self) -> Array:
-        """The weights the layer was made of, read-only."""
-        return self._weight
-
-    @property
-    def bias(self) -> Array | None:
-        """The bias the layer was made of, read-only."""
-        return self._bias
 
     def __call__(
         self,
@@ -186,11 +219,8 @@ class _Conv:
         return self._prepared(input_shape).plan.workspace_bytes(count)
 
     def _prepared(self, input_shape: tuple[int, ...]) -> _execute.Prepared:
-        dtypes = {a.dtype for a in (self._weight, self._bias) if a is not None}
-        dtype = np.result_type(*dtypes)
-        floating = dtype if dtype.kind not in "biu" else np.dtype(np.float64)
         return _execute.prepare(
-            self._spec, tuple(input_shape), floating, self._isa, packs_once=True
+            self._spec, tuple(input_shape), self._dtype(), self._isa, packs_once=True
         )
 
     def _weights(self, prepared: _execute.Prepared) -> _core.Weights:
@@ -202,18 +232,8 @@ class _Conv:
         return packed
 
     def __repr__(self) -> str:
-        shape = "x".join(map(str, self._spec.kernel))
-        channels = f"{self._spec.in_channels}-{self._spec.out_channels}"
-        return f"<directconv.{type(self).__name__} {shape} {channels} {self._weight.dtype}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self._weight, self._bias, self._arguments)
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"a layer is immutable; make a new {type(self).__name__} instead")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError("a layer is immutable")
+        spec = self._spec
+        return self._describe(spec.kernel, spec.in_channels, spec.out_channels)
 
 
 def _typical_input(spec: ConvSpec) -> tuple[int, ...]:
@@ -226,17 +246,16 @@ def _typical_input(spec: ConvSpec) -> tuple[int, ...]:
     return (spec.in_channels, *space)
 
 
-def _kept(array: Array) -> Array:
+def kept(array: Array) -> Array:
     """Copy, so that nobody else can change what the layer holds."""
     copy = array.copy()
     copy.flags.writeable = False
     return copy
 
 
-def _restore(
-    kind: type[_Conv], weight: Array, bias: Array | None, arguments: dict[str, Any]
-) -> _Conv:
-    return kind(weight, bias, **arguments)
+def _restore(kind: Any, weight: Array, bias: Array | None, arguments: dict[str, Any]) -> Layer:
+    layer: Layer = kind(weight, bias, **arguments)
+    return layer
 
 
 _DOC = """A {what} layer: `directconv.conv{n}d` with the weights packed once.

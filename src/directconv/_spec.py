@@ -28,6 +28,8 @@ __all__ = [
     "Padding",
     "PerAxis",
     "as_array",
+    "as_shape",
+    "check_layout",
     "check_out",
     "check_residual",
     "check_threads",
@@ -50,8 +52,8 @@ PADDING_MODES = ("zeros", "constant", "reflect", "symmetric", "replicate", "circ
 
 # The core computes indices in ptrdiff_t; half its range lets two extents be added safely.
 _LARGEST_EXTENT = 2**62
-_LARGEST_BYTES = 2**63 - 1
-_WIDEST_ITEM = 8  # bytes of a float64: a geometry is valid for every dtype
+LARGEST_BYTES = 2**63 - 1
+WIDEST_ITEM = 8  # bytes of a float64: a geometry is valid for every dtype
 _LARGEST_THREADS = 2**31 - 1
 _OVERLAP_WORK = 10_000  # candidates numpy.shares_memory may try: well under a millisecond
 
@@ -184,7 +186,7 @@ algorithm
         if len(weight_shape) != dims + 2:
             raise ValueError(
                 f"weight must have {dims + 2} axes (out_channels, in_channels/groups, "
-                f"{_axis_list(dims)}), but its shape is {weight_shape}"
+                f"{axis_list(dims)}), but its shape is {weight_shape}"
             )
         out_channels, channels_per_group, *kernel_axes = weight_shape
         kernel = tuple(kernel_axes)
@@ -203,8 +205,8 @@ algorithm
                 f"bias must have shape ({out_channels},), one value per output channel of "
                 f"weight, but its shape is {bias_shape}"
             )
-        strides = _per_axis("stride", stride, dims, minimum=1)
-        dilations = _per_axis("dilation", dilation, dims, minimum=1)
+        strides = per_axis("stride", stride, dims, minimum=1)
+        dilations = per_axis("dilation", dilation, dims, minimum=1)
         for axis, (size, step) in enumerate(zip(kernel, dilations, strict=True)):
             span = step * (size - 1) + 1
             if span > _LARGEST_EXTENT:
@@ -259,6 +261,23 @@ algorithm
         >>> geometry.pads, geometry.output_shape
         (((0, 1),), (10, 4, 4))
         """
+        batch, batched, channels, spatial = self.split_shape(input_shape)
+        if channels != self.in_channels:
+            raise ValueError(self._channels_message(channels))
+
+        pads, output_spatial = self._settle_axes(spatial)
+        output_shape = self.shape_of(batch, batched, self.out_channels, output_spatial)
+        if math.prod(output_shape) * WIDEST_ITEM > LARGEST_BYTES:
+            raise OverflowError(
+                f"the output would have shape {output_shape}, more than 2**63 - 1 bytes; "
+                f"use a smaller input, less padding or a larger stride"
+            )
+        return Geometry(batch, batched, spatial, pads, output_spatial, output_shape)
+
+    def split_shape(
+        self, input_shape: tuple[int, ...]
+    ) -> tuple[int, bool, int, tuple[int, ...]]:
+        """Tell batch (1 if there is none), whether there is one, channels and extents."""
         shape = tuple(_integer("input_shape", extent, minimum=0) for extent in input_shape)
         if len(shape) not in (self.dims + 1, self.dims + 2):
             raise ValueError(self._axes_message(shape))
@@ -266,24 +285,16 @@ algorithm
         batch = shape[0] if batched else 1
         image = shape[1:] if batched else shape
         if self.layout == "channels_first":
-            channels, spatial = image[0], image[1:]
-        else:
-            channels, spatial = image[-1], image[:-1]
-        if channels != self.in_channels:
-            raise ValueError(self._channels_message(channels))
+            return batch, batched, image[0], image[1:]
+        return batch, batched, image[-1], image[:-1]
 
-        pads, output_spatial = self._settle_axes(spatial)
-        if self.layout == "channels_first":
-            output_image = (self.out_channels, *output_spatial)
-        else:
-            output_image = (*output_spatial, self.out_channels)
-        output_shape = (batch, *output_image) if batched else output_image
-        if math.prod(output_shape) * _WIDEST_ITEM > _LARGEST_BYTES:
-            raise OverflowError(
-                f"the output would have shape {output_shape}, more than 2**63 - 1 bytes; "
-                f"use a smaller input, less padding or a larger stride"
-            )
-        return Geometry(batch, batched, spatial, pads, output_spatial, output_shape)
+    def shape_of(
+        self, batch: int, batched: bool, channels: int, spatial: tuple[int, ...]
+    ) -> tuple[int, ...]:
+        """Return the shape of such an array in the layout asked for."""
+        first = self.layout == "channels_first"
+        image = (channels, *spatial) if first else (*spatial, channels)
+        return (batch, *image) if batched else image
 
     def _settle_axes(self, spatial: tuple[int, ...]) -> tuple[Pads, tuple[int, ...]]:
         """Pads and output extents, one per spatial axis."""
@@ -293,7 +304,7 @@ algorithm
             span = self.dilation[axis] * (self.kernel[axis] - 1) + 1
             stride = self.stride[axis]
             if isinstance(self.padding, str):
-                pair = _named_pads(self.padding, size, span, stride)
+                pair = named_pads(self.padding, size, span, stride)
                 before, after = pair
                 if size == 0:  # ceil(0 / stride) outputs: no window has to fit
                     pads.append(pair)
@@ -324,7 +335,7 @@ algorithm
         return tuple(pads), tuple(outputs)
 
     def _axes_message(self, shape: tuple[int, ...]) -> str:
-        axes = _axis_list(self.dims)
+        axes = axis_list(self.dims)
         image = f"C, {axes}" if self.layout == "channels_first" else f"{axes}, C"
         return (
             f"input must have {self.dims + 2} axes (N, {image}) or {self.dims + 1} axes "
@@ -525,6 +536,46 @@ def check_out(
             )
 
 
+def as_shape(name: str, value: Sequence[int]) -> tuple[int, ...]:
+    """Take the shape of an array that is not there.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : sequence of int
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    TypeError
+        If it is not a sequence of integers.
+    ValueError
+        If an extent is negative.
+
+    Examples
+    --------
+    >>> as_shape("weight_size", [8, np.int64(3), 5])
+    (8, 3, 5)
+    """
+    try:
+        extents = tuple(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be a shape, a sequence of integers, but {_shown(value)} "
+            f"({type(value).__name__}) came"
+        ) from None
+    return tuple(_integer(name, extent, minimum=0) for extent in extents)
+
+
+def check_layout(layout: object) -> None:
+    """Check the name of a layout."""
+    _check_choice("layout", layout, LAYOUTS)
+
+
 def check_threads(threads: object) -> int | None:
     """Check a number of threads.
 
@@ -623,7 +674,7 @@ def _normal_activation(activation: object) -> tuple[float, float] | None:
     return (bounds[0], bounds[1])
 
 
-def _named_pads(padding: str, size: int, span: int, stride: int) -> tuple[int, int]:
+def named_pads(padding: str, size: int, span: int, stride: int) -> tuple[int, int]:
     """Pads that give ceil(size / stride) outputs."""
     outputs = -(-size // stride)
     if outputs == 0:
@@ -635,7 +686,8 @@ def _named_pads(padding: str, size: int, span: int, stride: int) -> tuple[int, i
     return (smaller, total - smaller) if padding == "same" else (total - smaller, smaller)
 
 
-def _per_axis(name: str, value: object, dims: int, *, minimum: int) -> tuple[int, ...]:
+def per_axis(name: str, value: object, dims: int, *, minimum: int) -> tuple[int, ...]:
+    """Take one integer for all spatial axes, or one each."""
     if not _is_sequence(value):
         return (_integer(name, value, minimum=minimum),) * dims
     entries = list(value)
@@ -725,7 +777,8 @@ def _share_memory(one: Array, other: Array) -> bool:
         return True
 
 
-def _axis_list(dims: int) -> str:
+def axis_list(dims: int) -> str:
+    """Name the spatial axes, for messages."""
     return ", ".join(("depth", "height", "width")[-dims:])
 
 

@@ -10,6 +10,9 @@
 enum {
     DC_TILE_VECTORS = 4,   /* channel lanes: widest tile, in vectors of output channels */
     DC_PIXEL_CHANNELS = 8, /* pixel lanes: most output channels of a tile */
+    DC_DOT_ROWS = 8,       /* dots: tallest tile, ... */
+    DC_DOT_COLUMNS = 3,    /* ... its most columns, ... */
+    DC_DOT_WIDEST = 8,     /* ... and those of a tile of one row */
 };
 
 /* Channel lanes: sums[i][j] = sum over k of source[pixel_at[i] + tap_at[k]] * weights[k][j] for
@@ -116,6 +119,50 @@ typedef struct dc_redo {
     const void *inputs, *weights, *bias;
     void *sums;
 } dc_redo;
+/* Dot products over pixels, added to what `sums` holds: sums[a][b] += sum over depths z, rows r and
+ * columns j of source[z][r + a*shift][tap_at[b] + j] * grads[a][z][r][j] for `height` gradients a and
+ * `width` kernel positions b. Rows first_row .. end_row-1 of the source exist. Rows of gradients are
+ * filled with zeros up to whole vectors.
+ * With an `in_place` that is not so: columns are so many positions apart, 1 or 2, and there are the kernel
+ * positions -1, 0 and 1, of which the outer ones meet zeros beyond the ends of a row. With 1, rows may be
+ * shorter than a vector, if a whole one can be read. */
+typedef struct dc_dot_tile {
+    int height, width;
+    int in_place;
+    ptrdiff_t depths, rows, columns, shift;
+    ptrdiff_t first_row, end_row;
+    const void *source;
+    const int32_t *tap_at;
+    ptrdiff_t source_depth, source_row;
+    const void *grads;
+    ptrdiff_t grad_step, grad_depth, grad_row;
+    void *sums;
+    ptrdiff_t sum_step;
+} dc_dot_tile;
+
+/* Copies channels x positions to out[row_at[position]][channel], where row_at is not negative. Positions
+ * are neighbours in the source, of which `readable` elements may be read. */
+typedef struct dc_swap {
+    ptrdiff_t channels, positions;
+    const void *source;
+    ptrdiff_t channel_stride, readable;
+    void *out;
+    const ptrdiff_t *row_at;
+} dc_swap;
+
+/* A row of the transpose of a depthwise convolution with stride 2: output 2j + phase is bias + the sum of
+ * source[tap_at[phase][i] + j] * weights[phase][i], plus the residual, clamped. Whole vectors are read. */
+typedef struct dc_spread_row {
+    ptrdiff_t outputs;
+    int taps[2];
+    const int32_t *tap_at[2];
+    const void *source, *weights[2];
+    double bias;
+    const void *residual; /* or NULL */
+    void *out;
+    bool clamps;
+    double low, high;
+} dc_spread_row;
 
 typedef struct dc_kernels {
     int lanes;
@@ -135,6 +182,11 @@ typedef struct dc_kernels {
     void (*matrix_pass)(const dc_matrix_pass *);
     bool (*all_finite)(const void *values, ptrdiff_t count); /* count: a multiple of lanes */
     void (*redo_outputs)(const dc_redo *);
+    void (*accumulate)(void *out, const void *values, ptrdiff_t count);
+    int dot_rows; /* tallest tile of dot products */
+    void (*dots)(const dc_dot_tile *);
+    void (*swap)(const dc_swap *);
+    void (*spread)(const dc_spread_row *);
 } dc_kernels;
 
 typedef struct dc_variant {

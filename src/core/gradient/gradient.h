@@ -1,0 +1,93 @@
+/* The gradient of a convolution with respect to its weights:
+ *
+ *     dw[oc, ic, k] = sum over n, o of x[n, ic, o*stride + k*dilation - before] * dy[n, oc, o]
+ *
+ * Two methods share what is here. "lanes" fills the lanes of a vector with output channels, and is
+ * the forward sum with pixels and kernel positions in each other's place. "dots" fills them with
+ * pixels, for few channels per group. Both cut the pixels into blocks, and the order in which blocks
+ * are added follows from the shapes alone. */
+#ifndef DC_GRADIENT_H
+#define DC_GRADIENT_H
+
+#include "geometry.h"
+#include "kernels/microkernel.h"
+
+/* A box of outputs: images, depths, rows, columns. */
+typedef struct dc_box {
+    ptrdiff_t first[4], count[4];
+} dc_box;
+
+typedef struct dc_gradient_schedule {
+    bool dots;
+    ptrdiff_t group_in, group_out, taps;
+    ptrdiff_t block[4]; /* outputs per block: at most so many images, depths, rows, columns */
+    ptrdiff_t chunk, chunks; /* input channels that are summed at once */
+
+    /* lanes */
+    bool swapped; /* lanes are input channels: of pointwise layers that have fewer of them */
+    ptrdiff_t vectors; /* of lanes, per group */
+    ptrdiff_t panels;
+    bool together;      /* channels are staged side by side */
+    dc_span span[3];    /* staged positions of a block */
+    ptrdiff_t pitch[4]; /* elements between staged images, depths, rows, positions */
+    ptrdiff_t channel_pitch;
+    size_t stage_elements, sum_elements, packed_elements;
+
+    /* dots */
+    bool near;           /* three columns that inputs need not be staged for */
+    ptrdiff_t bunch;     /* groups that are summed at once */
+    dc_phases phases[3]; /* staged inputs */
+    ptrdiff_t grad_row, grad_depth, grad_pitch; /* elements between staged gradients */
+} dc_gradient_schedule;
+
+/* One call. Axes are in the order of `problem`; `weights` is [oc][ic][tap] without gaps. */
+typedef struct dc_gradient_call {
+    const dc_problem *problem;
+    const dc_gradient_schedule *schedule;
+    const dc_kernels *kernels;
+    const dc_tensor *input, *grad;
+    void *weights;
+    ptrdiff_t batch;
+    int threads;
+    void *shared; /* what the method prepared for all threads */
+} dc_gradient_call;
+
+/* A method adds the block `box` to the sums of a task, which is a part of the weights; `first` says that
+ * there are none yet. `scratch` is a thread's own and begins with 64 bytes that are zero at first. */
+typedef struct dc_gradient_method {
+    const char *name;
+    ptrdiff_t (*tasks)(const dc_problem *, const dc_gradient_schedule *);
+    size_t (*shared_bytes)(const dc_problem *, const dc_gradient_schedule *,
+                           const dc_kernels *);
+    size_t (*thread_bytes)(const dc_problem *, const dc_gradient_schedule *,
+                           const dc_kernels *);
+    void (*prepare)(const dc_gradient_call *);
+    void (*add)(const dc_gradient_call *, ptrdiff_t task, const dc_box *box, bool first,
+                char *sums, char *scratch);
+    void (*store)(const dc_gradient_call *, ptrdiff_t task, const char *sums);
+} dc_gradient_method;
+
+extern const dc_gradient_method dc_gradient_lanes, dc_gradient_dots;
+
+void dc_gradient_choose(const dc_problem *problem, const dc_kernels *kernels,
+                        dc_gradient_schedule *schedule);
+
+/* Runs a call: shares tasks, and parts of their blocks, among threads. */
+size_t dc_gradient_scratch(const dc_problem *problem, const dc_gradient_schedule *schedule,
+                           const dc_kernels *kernels, ptrdiff_t batch, int threads);
+dc_status dc_gradient_run(const dc_gradient_call *call);
+
+DC_INLINE size_t dc_aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/* Blocks along each axis, and how many there are. */
+ptrdiff_t dc_gradient_blocks(const dc_problem *problem, const dc_gradient_schedule *schedule,
+                             ptrdiff_t batch, ptrdiff_t blocks[4]);
+dc_box dc_gradient_box(const dc_problem *problem, const dc_gradient_schedule *schedule,
+                       ptrdiff_t batch, const ptrdiff_t blocks[4], ptrdiff_t index);
+
+DC_INLINE ptrdiff_t dc_box_pixels(const dc_box *b)
+{
+    return b->count[0] * b->count[1] * b->count[2] * b->count[3];
+}
+
+#endif
