@@ -49,8 +49,18 @@ MODULE_RANK = {
     "_execute": 2,
     "_functional": 3,
     "_layers": 3,
+    "_borders": 4,
+    "_direct_nd": 5,
+    "_filter_cost": 5,
+    "_filter_casts": 5,
+    "_fft_tiles": 6,
+    "_filter_run": 7,
+    "_filter_arguments": 8,
+    "_filter_real": 8,
+    "_ndimage": 9,
+    "_signal": 9,
 }
-PUBLIC, INIT, CLI = 4, 5, 6
+PUBLIC, INIT, CLI = 10, 11, 12
 BRIDGES = ("autograd", "torch", "onnx", "dask")
 
 

@@ -202,7 +202,8 @@ def _shift_and_add(
     for axis, (n, k, start) in enumerate(zip(x.shape, kernel.shape, before, strict=True)):
         starts.append(-start if axis in axes else 0)
         stops.append(shape[axis] + k - 1 - start if axis in axes else n)
-    source = window(x, starts, stops, border.mode, border.value, dtype)
+    value = border.value or 0  # the integer: objects may not multiply with a float
+    source = window(x, starts, stops, border.mode, value, dtype)
     taps = kernel.astype(dtype)
     result: Array | None = None
     for tap in product(*(range(kernel.shape[axis]) for axis in axes)):

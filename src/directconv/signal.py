@@ -465,15 +465,22 @@ def _two_axes(
         raise ValueError(f"boundary must be 'fill', 'wrap' or 'symm', but is {boundary!r}")
     value = np.asarray(fillvalue)
     if value.size != 1:
-        raise ValueError(f"fillvalue must be one number, but has shape {value.shape}")
+        raise ValueError(
+            f"`fillvalue` must be scalar or an array with one element, but its shape is "
+            f"{value.shape}"
+        )
     dtype = np.result_type(x, kernel)
     scalar: Any = value.item()
     if dtype.kind != "c" and np.iscomplexobj(scalar):
-        raise ValueError(f"fillvalue must be real for inputs of {dtype}, but is {scalar}")
+        raise ValueError(
+            f"could not cast `fillvalue` directly to the output dtype {dtype}: {scalar}"
+        )
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         if not limits.min <= scalar <= limits.max:
-            raise ValueError(f"fillvalue must fit in {dtype}, but is {scalar}")
+            raise ValueError(
+                f"could not cast `fillvalue` directly to the output dtype {dtype}: {scalar}"
+            )
         scalar = int(scalar)
     kernel = kernel[::-1, ::-1] if flip else kernel.conj()
     shape = {
