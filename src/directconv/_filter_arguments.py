@@ -135,7 +135,8 @@ def prepare_output(output: Any, x: Array, is_complex: bool) -> Array:
             if isinstance(output, str):
                 raise RuntimeError(f"output must have a complex dtype, but {output!r} came")
             warnings.warn(
-                f"output of {dtype} is promoted to complex, as the results are", stacklevel=4
+                f"promoting specified output dtype to complex: results do not fit {dtype}",
+                stacklevel=4,
             )
             dtype = np.promote_types(dtype, np.complex64)
         if not np.issubdtype(dtype, np.number) and dtype.kind != "b":

@@ -26,11 +26,12 @@ __all__ = [
 
 # Nanoseconds on one thread of an AMD Zen 5 with AVX-512, float32.
 CALL = 12e3  # a call of the core from Python
-PER_OUTPUT = 0.40  # of a direct sum, whatever its length: reading, staging and writing
+PER_OUTPUT = 0.50  # of a direct sum, whatever its length: reading, staging and writing
 PER_PRODUCT = 0.0185  # a multiply-add
 FFT_CALL = 60e3  # a tile, with its calls of NumPy
-FFT_PER_POINT = 1.6  # copying, multiplying and cutting a point of a tile
+FFT_PER_POINT = 1.2  # copying, multiplying and cutting a point of a tile
 FFT_PER_STAGE = 0.20  # transforming a point there and back, times log2 of the tile's points
+FFT_SPACE = 2.0  # factor for transforms of three axes and more
 FFT_FAR = 1.35  # factor for a tile beyond the second-level cache
 
 LANES = {"avx512": 16, "avx2": 8, "sse2": 4, "neon": 4, "wide": 4}  # float32 in a vector
@@ -65,7 +66,8 @@ def fft_cost(shape: Sequence[int], kernel: Sequence[int], itemsize: int) -> floa
         else:
             tiles *= ceil(size / step)
             points *= length
-    cost = tiles * batch * _tile_cost(points, itemsize)
+    space = FFT_SPACE if sum(taps > 1 for taps in kernel) > 2 else 1.0
+    cost = tiles * batch * space * _tile_cost(points, itemsize)
     return cost + FFT_CALL * max(1.0, tiles * min(1.0, batch * points / NEAR_POINTS))
 
 

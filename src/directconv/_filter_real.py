@@ -208,12 +208,14 @@ def _filter_to_integers(
 def _continued(
     x: Array, kernel: Array, before: Sequence[int], border: Border, rows: slice
 ) -> Array:
-    """Return the input of some rows of outputs, continued beyond all borders, in float64."""
+    """Return the input of some rows of outputs, continued beyond all borders."""
     starts = [-start for start in before]
     stops = [n + k - 1 + s for n, k, s in zip(x.shape, kernel.shape, starts, strict=True)]
     starts[0] += rows.start
     stops[0] = starts[0] + rows.stop - rows.start + kernel.shape[0] - 1
-    return window(x, starts, stops, border.mode, np.real(border.value), np.float64)
+    value = np.real(border.value)
+    dtype = x.dtype if value == 0 else np.float64  # which holds the value
+    return window(x, starts, stops, border.mode, value, dtype)
 
 
 def _filter_passes(x: Array, passes: Sequence[Pass], output: Array, how: How) -> None:
