@@ -74,7 +74,8 @@ def per_axis(name: str, value: Any, count: int) -> list[Any]:
     values = list(value)
     if len(values) != count:
         raise RuntimeError(
-            f"{name} must have one element for each of {count} axes, but has {len(values)}"
+            f"sequence argument must have length equal to input rank: {name} has "
+            f"{len(values)} elements for {count} axes"
         )
     return values
 
@@ -90,7 +91,9 @@ def normal_axes(axes: Any, ndim: int) -> tuple[int, ...]:
     numbers = [operator.index(axis) for axis in axes]
     for axis in numbers:
         if not -ndim <= axis < ndim:
-            raise ValueError(f"axes holds {axis}, but the input has {ndim} axes")
+            raise ValueError(
+                f"specified axis: {axis} is out of range for an input of {ndim} axes"
+            )
     normal = tuple(axis % ndim for axis in numbers)
     if len(set(normal)) != len(normal):
         raise ValueError(f"axes must be unique, but {numbers} came")

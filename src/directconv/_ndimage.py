@@ -61,6 +61,10 @@ def filter_by_kernel(
     if not isinstance(mode, str) and isinstance(mode, Iterable):
         raise RuntimeError("mode must be one for all axes here, but a sequence came")
     origins = per_axis("origin", origin, len(axes))
+    # Weights belong to the axes in ascending order, origins to those of `axes`: as in SciPy.
+    if len(axes) < x.ndim:
+        origins = [origin for _, origin in sorted(zip(axes, origins, strict=True))]
+    axes = tuple(sorted(axes))
     if flip:
         kernel = kernel[(slice(None, None, -1),) * kernel.ndim]
         origins = [_turned(taps, o) for taps, o in zip(kernel.shape, origins, strict=True)]
@@ -70,8 +74,7 @@ def filter_by_kernel(
     for axis, taps, start in zip(axes, kernel.shape, origins, strict=True):
         extents[axis] = taps
         before[axis] = start_of_window(taps, start)
-    order = np.argsort(axes)
-    kernel = np.transpose(kernel, order).reshape(extents)
+    kernel = kernel.reshape(extents)
 
     def run(part: Array, taps: Array, value: Any, target: Array) -> None:
         one = part.ndim == 0

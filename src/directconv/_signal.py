@@ -31,7 +31,9 @@ _COMPUTED = ("float32", "float64", "complex64", "complex128")
 def check_mode(mode: object) -> None:
     """ValueError for a mode that does not exist."""
     if mode not in ("full", "same", "valid"):
-        raise ValueError(f"mode must be 'full', 'same' or 'valid', but is {mode!r}")
+        raise ValueError(
+            f"acceptable mode flags are 'valid', 'same', or 'full', but mode is {mode!r}"
+        )
 
 
 def full_shape(x: Sequence[int], kernel: Sequence[int]) -> tuple[int, ...]:
@@ -51,8 +53,8 @@ def swapped_for_valid(
     if all(kernel[a] >= x[a] for a in chosen):
         return True
     raise ValueError(
-        f"mode 'valid' needs one array that is at least as large as the other on every axis, "
-        f"but the shapes are {tuple(x)} and {tuple(kernel)}"
+        f"For 'valid' mode, one must be at least as large as the other in every dimension, but "
+        f"the shapes are {tuple(x)} and {tuple(kernel)}"
     )
 
 

@@ -276,8 +276,8 @@ def fftconvolve(
     for axis, (n, k) in enumerate(zip(x.shape, kernel.shape, strict=True)):
         if axis not in slides and n != k and 1 not in (n, k):
             raise ValueError(
-                f"in1 and in2 must agree on axis {axis}, which is not convolved, but their "
-                f"shapes are {x.shape} and {kernel.shape}"
+                f"incompatible shapes for in1 and in2: {x.shape} and {kernel.shape} differ on "
+                f"axis {axis}, which is not convolved"
             )
     if swapped_for_valid(mode, x.shape, kernel.shape, slides):
         x, kernel = kernel, x
@@ -405,7 +405,8 @@ def _seconds(x: Array, kernel: Array, mode: str, method: str, threads: int) -> f
 def _check_axes(x: Array, kernel: Array) -> None:
     if x.ndim != kernel.ndim:
         raise ValueError(
-            f"in1 and in2 must have as many axes, but have {x.ndim} and {kernel.ndim}"
+            f"in1 and in2 should have the same dimensionality, but have {x.ndim} and "
+            f"{kernel.ndim} axes"
         )
 
 
