@@ -30,7 +30,7 @@ FILTERS = {
 def filters() -> Figure:
     """One row per filter: ours, SciPy's, and the difference in units of 1e-6 of the range."""
     image = grey_photo()
-    figure = Figure(figsize=(6.4, 2.1 * len(FILTERS)), layout="constrained")
+    figure = Figure(figsize=(4.3, 1.45 * len(FILTERS)), layout="constrained")
     for axes, (name, arguments) in zip(
         figure.subplots(len(FILTERS), 3), FILTERS.items(), strict=True
     ):
@@ -44,7 +44,7 @@ def filters() -> Figure:
                 axis.imshow(shown, cmap="RdBu_r", vmin=-1, vmax=1)
             else:
                 axis.imshow(shown, cmap="gray", vmin=low, vmax=high)
-            axis.set_title(title, fontsize=9)
+            axis.set_title(title, fontsize=6)
             axis.axis("off")
     return figure
 
