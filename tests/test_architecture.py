@@ -54,8 +54,18 @@ MODULE_RANK = {
     "_weight_gradient": 3,
     "_transposed_functional": 4,
     "_transposed_layers": 4,
+    "_borders": 4,
+    "_direct_nd": 5,
+    "_filter_cost": 5,
+    "_filter_casts": 5,
+    "_fft_tiles": 6,
+    "_filter_run": 7,
+    "_filter_arguments": 8,
+    "_filter_real": 8,
+    "_ndimage": 9,
+    "_signal": 9,
 }
-PUBLIC, INIT, CLI = 5, 6, 7
+PUBLIC, INIT, CLI = 10, 11, 12
 BRIDGES = ("autograd", "torch", "onnx", "dask")
 
 

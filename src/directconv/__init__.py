@@ -1,10 +1,11 @@
 """Direct convolution of NumPy arrays on multicore CPUs.
 
 Convolution here is cross-correlation, as in every neural-network library. Start with `conv2d`,
-or `Conv2d` when the same weights are used again; `directconv.im2col` is the NumPy baseline.
+or `Conv2d` when the same weights are used again; `directconv.ndimage` and `directconv.signal`
+are filters under SciPy's names, `directconv.im2col` is the NumPy baseline.
 """
 
-from directconv import grad, im2col
+from directconv import grad, im2col, ndimage, signal
 from directconv._functional import conv1d, conv2d, conv3d
 from directconv._layers import Conv1d, Conv2d, Conv3d
 from directconv._runtime import (
@@ -37,6 +38,8 @@ __all__ = [
     "get_num_threads",
     "grad",
     "im2col",
+    "ndimage",
     "set_num_threads",
     "show_config",
+    "signal",
 ]

@@ -1,4 +1,4 @@
-"""``directconv filter``: put a picture through a filter, as one convolution."""
+"""``directconv filter``: put a picture through a filter of any size."""
 
 import argparse
 import io
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-import directconv
+from directconv import ndimage
 from directconv.cli import feature_maps, figures, pictures
 from directconv.cli.extras import CommandError
 from directconv.cli.kernels import KERNELS, Array, Kernel
@@ -99,15 +99,13 @@ def convolve(pixels: Array, matrices: Array) -> Array:
         In float32.
     """
     height, width, channels = pixels.shape
-    sums = directconv.conv2d(
-        pixels[np.newaxis].astype(np.float32),
-        np.tile(matrices, (channels, 1, 1))[:, np.newaxis],  # (C * filters, 1, KH, KW)
-        padding="same",
-        groups=channels,
-        padding_mode="replicate",
-        layout="channels_last",
-    )
-    return np.asarray(sums).reshape(height, width, channels, len(matrices))
+    kernels = matrices.astype(np.float32)
+    sums = np.empty((len(kernels), height, width, channels), np.float32)
+    for kernel, target in zip(kernels, sums, strict=True):
+        # The centre of an even kernel is that of padding "same".
+        origin = [k % 2 - 1 for k in kernel.shape]
+        ndimage.correlate(pixels, kernel, target, "nearest", origin=origin, axes=(0, 1))
+    return np.moveaxis(sums, 0, -1)
 
 
 def _find_kernel(text: str) -> Kernel:

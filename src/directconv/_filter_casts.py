@@ -1,0 +1,219 @@
+"""Results in whole numbers: when sums are exact, how they are cut off, what to look at twice.
+
+SciPy sums in float64 and drops the fraction. Two ways to sum agree unless the sum lies within
+their rounding of a whole number; such sums are added up again in the order of SciPy's loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from math import log2, prod
+from typing import Any
+
+import numpy as np
+
+from directconv._spec import Array
+
+__all__ = ["Whole", "doubt", "largest_magnitude", "store", "sums_in_order", "uncertain"]
+
+_LARGEST_SHIFT = 30  # binary places of kernels whose sums are looked at for exactness
+_CHUNK = 1 << 16  # sums added up at once
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Sums of whole numbers that a dtype holds exactly, in any order of additions.
+
+    Attributes
+    ----------
+    dtype : numpy.dtype
+        float32 or float64.
+    shift : int
+        The kernel times ``2**shift`` is of whole numbers, and that is what is computed with.
+    """
+
+    dtype: np.dtype[Any]
+    shift: int
+
+    @staticmethod
+    def of(kernel: Array, largest: float, value: float) -> Whole | None:
+        """Find out whether sums over a kernel are exact.
+
+        Parameters
+        ----------
+        kernel : numpy.ndarray
+            Of float64.
+        largest : float
+            No input is larger than this, and every input is a whole number.
+        value : float
+            What the border consists of, or zero.
+        """
+        if value != np.rint(value) or not np.isfinite(kernel).all():
+            return None
+        if not _is_whole(np.ldexp(kernel, _LARGEST_SHIFT)):
+            return None
+        shift = next(s for s in range(_LARGEST_SHIFT + 1) if _is_whole(np.ldexp(kernel, s)))
+        reach = np.ldexp(np.abs(kernel).sum(), shift) * max(largest, abs(value), 1.0)
+        for dtype in (np.float32, np.float64):
+            if reach <= 2 ** (np.finfo(dtype).nmant + 1):
+                return Whole(np.dtype(dtype), shift)
+        return None
+
+
+def _is_whole(values: Array) -> bool:
+    return bool((values == np.rint(values)).all())
+
+
+def largest_magnitude(x: Array) -> float:
+    """Bound the absolute values of an array; of small integers without reading them."""
+    if x.dtype.kind == "b":
+        return 1.0
+    if x.dtype.kind in "iu" and x.dtype.itemsize <= 2:
+        return float(2 ** (8 * x.dtype.itemsize - (x.dtype.kind == "i")))
+    if x.size == 0:
+        return 0.0
+    return max(abs(float(x.min())), abs(float(x.max())))
+
+
+def doubt(kernel: Array, largest: float, tile: int = 0) -> float:
+    """Bound the difference of two float64 sums over a kernel, one by FFT if `tile` is not 0.
+
+    The second term bounds the error of a transform of `tile` points by the norms of what is
+    transformed (Higham, "Accuracy and Stability of Numerical Algorithms", section 24.1).
+    """
+    unit = 2.0**-53
+    sums = (
+        2 * (kernel.size + 8 * kernel.ndim + 2) * unit * float(np.abs(kernel).sum()) * largest
+    )
+    if not tile:
+        return sums
+    norms = largest * tile**0.5 * float(np.sqrt((kernel**2).sum()))
+    return float(sums + 8 * log2(max(tile, 2)) * unit * norms)
+
+
+def uncertain(sums: Array, doubt: float) -> Array:
+    """Return flat indices of sums whose fraction cannot be dropped without a second look."""
+    return np.flatnonzero(np.trunc(sums - doubt) != np.trunc(sums + doubt))
+
+
+def sums_in_order(
+    source: Array, kernel: Array, shape: tuple[int, ...], positions: Array, line: bool
+) -> Array:
+    """Add up some sums again, one product at a time, without fusing multiplications.
+
+    In order of memory, without the positions where the kernel is zero. A `line` is summed as
+    SciPy's ``correlate1d`` does: pairs around the centre of a symmetric or antisymmetric
+    kernel, the outermost first, else the last product and then the others.
+
+    Parameters
+    ----------
+    source : numpy.ndarray
+        The input continued beyond its borders, so that the first window begins at its start.
+    kernel : numpy.ndarray
+        Of float64.
+    shape : tuple of int
+        Of the output.
+    positions : numpy.ndarray
+        Flat indices of outputs.
+    line : bool
+        Whether the kernel is 1-D weights along one axis.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of float64, one per position.
+    """
+    flat = np.ascontiguousarray(source).reshape(-1)
+    strides = [prod(source.shape[axis + 1 :]) for axis in range(source.ndim)]
+    sums = np.empty(len(positions))
+    for start in range(0, len(positions), _CHUNK):
+        chunk = positions[start : start + _CHUNK]
+        first = np.ravel_multi_index(np.unravel_index(chunk, shape), source.shape)
+        sums[start : start + _CHUNK] = _sum_terms(flat, first, kernel, strides, line)
+    return sums
+
+
+def _sum_terms(
+    flat: Array, first: Array, kernel: Array, strides: list[int], line: bool
+) -> Array:
+    def at(offset: int) -> Array:
+        return np.asarray(flat[first + offset], np.float64)
+
+    if line:
+        axis = int(np.argmax(kernel.shape))
+        return _sum_line(at, kernel.reshape(-1), strides[axis])
+    total = np.zeros(len(first))
+    for tap in product(*map(range, kernel.shape)):
+        if kernel[tap] != 0:
+            offset = sum(t * stride for t, stride in zip(tap, strides, strict=True))
+            total += at(offset) * kernel[tap]
+    return total
+
+
+def _sum_line(at: Callable[[int], Array], weights: Array, stride: int) -> Array:
+    taps = len(weights)
+    centre = taps // 2
+    left, right = weights[:centre], weights[:centre:-1]
+    eps = np.finfo(np.float64).eps
+    sign = 0
+    if taps % 2 and (np.abs(left - right) <= eps).all():
+        sign = 1
+    elif taps % 2 and (np.abs(left + right) <= eps).all():
+        sign = -1
+    if sign:
+        total: Array = at(centre * stride) * weights[centre]
+        for tap in range(centre):
+            total += (at(tap * stride) + sign * at((taps - 1 - tap) * stride)) * weights[tap]
+        return total
+    total = at((taps - 1) * stride) * weights[taps - 1]
+    for tap in range(taps - 1):
+        total += at(tap * stride) * weights[tap]
+    return total
+
+
+def store(sums: Array, out: Array, saturate: bool, reach: float = np.inf) -> None:
+    """Write sums to an output of any dtype, as a cast in C does where they fit.
+
+    Parameters
+    ----------
+    sums : numpy.ndarray
+        Of float32 or float64. Changed if `saturate`.
+    out : numpy.ndarray
+        Whole numbers that do not fit are taken modulo the number of values of the dtype.
+    saturate : bool
+        Round to the nearest whole number, ties to even, and clip to the range of `out`.
+    reach : float
+        No sum is larger in magnitude, as far as the caller knows.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        if out.dtype.kind not in "biu":
+            np.copyto(out, sums, casting="unsafe")
+        elif saturate:
+            _store_saturated(sums, out)
+        elif out.dtype == np.uint64:
+            signed = sums.astype(np.int64).astype(np.uint64)
+            np.copyto(out, np.where(sums >= 2.0**63, sums.astype(np.uint64), signed))
+        else:
+            whole = sums.astype(np.int32 if reach < 2**31 else np.int64)
+            if out.dtype.kind == "b":  # of one byte, too
+                np.not_equal(whole.astype(np.uint8), 0, out=out)
+            else:
+                np.copyto(out, whole, casting="unsafe")
+
+
+def _store_saturated(sums: Array, out: Array) -> None:
+    if out.dtype.kind == "b":
+        np.copyto(out, np.rint(sums, out=sums) > 0)
+        return
+    limits = np.iinfo(out.dtype)
+    np.rint(sums, out=sums)
+    # The largest value that both dtypes hold: limits.max itself may round up beyond the range.
+    top = sums.dtype.type(limits.max)
+    if top > limits.max:
+        top = np.nextafter(top, sums.dtype.type(0))
+    np.clip(sums, sums.dtype.type(limits.min), top, out=sums)
+    np.copyto(out, sums, casting="unsafe")
+    if out.dtype.itemsize >= sums.dtype.itemsize:
+        out[sums == top] = limits.max

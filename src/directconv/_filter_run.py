@@ -1,0 +1,313 @@
+"""Sums of an array over a kernel of as many axes, by the algorithm that suits the shapes.
+
+What the public modules of filters share. Arrays here have the dtype that is computed in; names,
+dtypes and defaults of SciPy are settled by the callers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from directconv import _layers
+from directconv._borders import boxes, in_parallel, window
+from directconv._direct_nd import correlate_directly
+from directconv._fft_tiles import correlate_by_fft
+from directconv._filter_cost import direct_cost, fft_cost, passes_cost
+from directconv._spec import Array
+
+__all__ = ["Border", "Pass", "correlate", "rank_one_factors", "run_passes", "uses_fft"]
+
+_BAND_BYTES = 1 << 19  # of input rows that go through all passes before the next ones are read
+
+
+@dataclass(frozen=True)
+class Border:
+    """How the input continues: a padding mode of `conv2d`, and what "constant" stands for."""
+
+    mode: str
+    value: complex = 0.0
+
+    @property
+    def any_order(self) -> bool:
+        """Whether passes along several axes may change places."""
+        return self.mode != "constant" or self.value == 0
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A 1-D kernel along one axis; `before` as in `correlate`."""
+
+    axis: int
+    weights: Array
+    before: int
+    border: Border
+
+
+def correlate(
+    x: Array,
+    kernel: Array,
+    before: Sequence[int],
+    border: Border,
+    out: Array,
+    algorithm: str,
+    threads: int,
+) -> None:
+    """Write ``out[o] = sum(kernel[k] * x[o - before + k])``.
+
+    Parameters
+    ----------
+    x, kernel, out : numpy.ndarray
+        Of one dtype (float32, float64, complex64 or complex128) and of as many axes; the
+        kernel may be real where the others are complex. `out` shares no memory with `x`.
+    before : sequence of int
+        One per axis: by how much the first window begins before the input; may be negative.
+    border : Border
+    algorithm : str
+        "auto", "direct", "separable" or "fft".
+    threads : int
+
+    Raises
+    ------
+    ValueError
+        If the algorithm is "separable" and the kernel is not an outer product to rounding.
+    """
+    if out.size == 0:
+        return
+    if x.size == 0:
+        out[...] = 0
+        return
+    x, before = _settle_ends(x, kernel.shape, before, border, out.shape)
+    chosen, factors = _choose(x.dtype, kernel, out.shape, algorithm)
+    if factors is not None:
+        run_passes(x, _passes(factors, before, border), out, chosen, threads)
+    elif chosen == "fft":
+        _by_fft(x, kernel, before, border, out, threads)
+    else:
+        correlate_directly(x, kernel, before, border.mode, border.value, out, chosen, threads)
+
+
+def _settle_ends(
+    x: Array, kernel: Sequence[int], before: Sequence[int], border: Border, out: Sequence[int]
+) -> tuple[Array, list[int]]:
+    """Take the part of an axis that windows reach, where it does not hold the whole axis.
+
+    What follows need then know neither borders of negative extent nor borders of axes that the
+    kernel does not slide along.
+    """
+    starts, stops, left = [], [], []
+    for size, taps, start, outputs in zip(x.shape, kernel, before, out, strict=True):
+        end = outputs + taps - 1 - start
+        whole = start >= 0 and end >= size and (taps > 1 or (start == 0 and end == size))
+        starts.append(0 if whole else -start)
+        stops.append(size if whole else end)
+        left.append(start if whole else 0)
+    return window(x, starts, stops, border.mode, border.value), left
+
+
+def _choose(
+    dtype: np.dtype[Any], kernel: Array, out: tuple[int, ...], algorithm: str
+) -> tuple[str, list[Array] | None]:
+    """Settle the algorithm, and the kernel's factors if it is to be 1-D passes."""
+    several = sum(taps > 1 for taps in kernel.shape) > 1
+    if algorithm in ("direct", "core") or (kernel.size == 1 and algorithm != "separable"):
+        return ("direct" if algorithm == "direct" else "auto"), None
+    if algorithm == "fft":
+        return "fft", None
+    outputs, itemsize = prod(out), kernel.dtype.itemsize
+    direct = direct_cost(outputs, kernel.size, itemsize)
+    passes = passes_cost(outputs, kernel.shape, itemsize)
+    transforms = fft_cost(out, kernel.shape, itemsize)
+    if algorithm == "separable" or (several and passes < min(direct, transforms)):
+        real = np.empty(0, dtype).real.dtype
+        factors = rank_one_factors(kernel, real)
+        if factors is not None:
+            return "auto", factors
+        if algorithm == "separable":
+            raise ValueError(
+                f"algorithm is 'separable', but weights of shape {kernel.shape} are no outer "
+                f"product of 1-D kernels to the rounding of {real}; use 'auto'"
+            )
+    if transforms >= direct or _core_has_faster(kernel, out):
+        return "auto", None
+    return "fft", None
+
+
+def uses_fft(kernel: Array, out: tuple[int, ...], algorithm: str) -> bool:
+    """Whether `correlate` would transform tiles of all axes that the kernel slides along."""
+    return _choose(kernel.dtype, kernel, out, algorithm)[0] == "fft"
+
+
+def _core_has_faster(kernel: Array, out: tuple[int, ...]) -> bool:
+    """Whether the core would not sum directly, and so has an algorithm of its own for this."""
+    if kernel.ndim > 3:
+        return False
+    size = tuple(n + k - 1 for n, k in zip(out, kernel.shape, strict=True))
+    return _core_algorithm(kernel.shape, size, kernel.real.dtype.name) != "direct"
+
+
+@lru_cache(maxsize=128)
+def _core_algorithm(kernel: tuple[int, ...], size: tuple[int, ...], dtype: str) -> str:
+    layer = (_layers.Conv1d, _layers.Conv2d, _layers.Conv3d)[len(kernel) - 1]
+    weight = np.zeros((1, 1, *kernel), dtype)
+    return layer(weight).algorithm_for((1, *size))
+
+
+def rank_one_factors(kernel: Array, dtype: np.dtype[Any]) -> list[Array] | None:
+    """Split a kernel into 1-D kernels, one per axis, whose outer product it is to rounding.
+
+    Every element agrees to ``4 * ndim`` units of rounding of `dtype`, so the filter's result
+    is within ``4 * ndim * eps * conv(|x|, |kernel|)`` of the one with the kernel as given, to
+    which each pass of k products adds ``(k + 2) * eps`` of the same.
+
+    Parameters
+    ----------
+    kernel : numpy.ndarray
+    dtype : numpy.dtype
+        That is computed in.
+
+    Returns
+    -------
+    list of numpy.ndarray or None
+        Of whole numbers where the kernel is of whole numbers. None if there is no such split.
+
+    Examples
+    --------
+    >>> rank_one_factors(np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]), np.dtype("f8"))
+    [array([1., 2., 1.]), array([-1.,  0.,  1.])]
+    """
+    if kernel.dtype.kind == "c" or not np.isfinite(kernel).all():
+        return None
+    kernel = kernel.astype(np.float64, copy=False)
+    largest = np.unravel_index(int(np.argmax(np.abs(kernel))), kernel.shape)
+    pivot = tuple(int(i) for i in largest)
+    if kernel[pivot] == 0:
+        return None
+    factors: list[Array] = []
+    for axis in range(kernel.ndim):
+        index: list[Any] = list(pivot)
+        index[axis] = slice(None)
+        line = kernel[tuple(index)]
+        if axis > 0:
+            line = line / _common_measure(line, line[pivot[axis]])
+            factors[0] = factors[0] / line[pivot[axis]]
+        factors.append(line)
+    outer = factors[0]
+    for factor in factors[1:]:
+        outer = np.multiply.outer(outer, factor)
+    unit = np.finfo(dtype).eps / 2
+    if (np.abs(outer - kernel) <= 4 * kernel.ndim * unit * np.abs(kernel)).all():
+        return factors
+    return None
+
+
+def _common_measure(line: Array, largest: float) -> float:
+    """Return the greatest common divisor of whole numbers, else the largest element."""
+    if abs(largest) < 2**53 and (line == np.rint(line)).all():
+        return float(np.gcd.reduce(line.astype(np.int64)))
+    return largest
+
+
+def _passes(factors: list[Array], before: Sequence[int], border: Border) -> list[Pass]:
+    """Return passes over the axes in turn; a constant border has been filtered as well."""
+    scale = prod(float(weights[0]) for weights in factors if len(weights) == 1)
+    value = border.value
+    passes: list[Pass] = []
+    for axis, (weights, start) in enumerate(zip(factors, before, strict=True)):
+        if len(weights) > 1:
+            scaled = weights if passes else weights * scale
+            passes.append(Pass(axis, scaled, start, Border(border.mode, value)))
+            value = value * scaled.sum()
+    return passes or [Pass(0, np.array([scale]), before[0], border)]
+
+
+def run_passes(
+    x: Array, passes: Sequence[Pass], out: Array, algorithm: str, threads: int
+) -> None:
+    """Filter along one axis after another, in the order given.
+
+    Bands of the first axis go through all passes one by one, so that what lies between two
+    passes stays in the cache, wherever the order of the passes does not matter.
+
+    Parameters
+    ----------
+    x, out : numpy.ndarray
+        Of one dtype. `out` may have other extents on the axes of the passes.
+    passes : sequence of Pass
+        On axes that differ.
+    algorithm : str
+        Of each pass: "auto", "direct" or "fft".
+    threads : int
+    """
+    if out.size == 0:
+        return
+    itemsize = x.dtype.itemsize
+    transformed = algorithm == "fft" or (
+        algorithm == "auto"
+        and any(_prefers_fft(out.shape, p.axis, len(p.weights), itemsize) for p in passes)
+    )
+    ordered = sorted(passes, key=lambda p: p.axis)
+    in_order = ordered == list(passes) or all(p.border.any_order for p in passes)
+    if len(passes) < 2 or out.ndim < 2 or transformed or not in_order:
+        _one_after_another(x, passes, out, algorithm, threads)
+        return
+    first, rest = (ordered[0], ordered[1:]) if ordered[0].axis == 0 else (None, ordered)
+    inner = "direct" if algorithm == "direct" else "core"
+    row = prod(out.shape[1:]) * itemsize
+    rows = max(1, _BAND_BYTES // row)
+
+    def work(band: tuple[slice, ...]) -> None:
+        part = band[0]
+        if first is None:
+            _one_after_another(x[part], rest, out[part], inner, 1)
+            return
+        start = part.start - first.before
+        stop = start + part.stop - part.start + len(first.weights) - 1
+        starts, stops = [0] * x.ndim, list(x.shape)
+        starts[0], stops[0] = start, stop
+        source = window(x, starts, stops, first.border.mode, first.border.value)
+        cut = Pass(0, first.weights, 0, first.border)
+        _one_after_another(source, [cut, *rest], out[part], inner, 1)
+
+    bands = list(boxes(out.shape[:1], (rows,)))
+    in_parallel(work, bands, threads)
+
+
+def _prefers_fft(shape: tuple[int, ...], axis: int, taps: int, itemsize: int) -> bool:
+    kernel = tuple(taps if a == axis else 1 for a in range(len(shape)))
+    return fft_cost(shape, kernel, itemsize) < direct_cost(prod(shape), taps, itemsize)
+
+
+def _one_after_another(
+    x: Array, passes: Sequence[Pass], out: Array, algorithm: str, threads: int
+) -> None:
+    for number, each in enumerate(passes):
+        shape = list(x.shape)
+        shape[each.axis] = out.shape[each.axis]
+        last = number == len(passes) - 1
+        target = out if last else np.empty(shape, x.dtype)
+        extents = [1] * x.ndim
+        extents[each.axis] = len(each.weights)
+        weights = each.weights.astype(x.real.dtype, copy=False).reshape(extents)
+        before = [0] * x.ndim
+        before[each.axis] = each.before
+        correlate(x, weights, before, each.border, target, algorithm, threads)
+        x = target
+
+
+def _by_fft(
+    x: Array, kernel: Array, before: Sequence[int], border: Border, out: Array, threads: int
+) -> None:
+    def directly(source: Array, taps: Array) -> Array:
+        shape = tuple(n - k + 1 for n, k in zip(source.shape, taps.shape, strict=True))
+        result = np.empty(shape, out.dtype)
+        correlate_directly(source, taps, [0] * x.ndim, "constant", 0.0, result, "direct", 1)
+        return result
+
+    axes = [axis for axis, taps in enumerate(kernel.shape) if taps > 1] or [x.ndim - 1]
+    correlate_by_fft(x, kernel, axes, before, border.mode, border.value, out, threads, directly)

@@ -1,0 +1,196 @@
+"""directconv.signal against scipy.signal: every function, mode, boundary and dtype."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import directconv
+from directconv import signal
+from support import same_bits
+
+scipy_signal = pytest.importorskip("scipy.signal")
+
+DTYPES = ("bool", "uint8", "int16", "int32", "int64", "float32", "float64", "complex64",
+          "complex128", "longdouble")  # fmt: skip
+MODES = ("full", "same", "valid")
+
+
+def array(rng, dtype, shape):
+    dtype = np.dtype(dtype)
+    if dtype.kind == "c":
+        return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)
+    if dtype.kind == "f":
+        return rng.standard_normal(shape).astype(dtype)
+    if dtype.kind == "b":
+        return rng.random(shape) < 0.5
+    limits = np.iinfo(dtype)
+    if rng.random() < 0.3:  # sums that wrap around
+        return rng.integers(limits.min, limits.max, shape).astype(dtype)
+    return rng.integers(max(limits.min, -50), 50, shape).astype(dtype)
+
+
+def check(name, x, y, *args, ours=None, **keywords):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            expected = getattr(scipy_signal, name)(x, y, *args, **keywords)
+        except ValueError as error:
+            # SciPy has no loop for some dtypes; ours has.
+            assume("not available" not in str(error) and "Unsupported" not in str(error))
+            with pytest.raises(ValueError):  # noqa: PT011
+                getattr(signal, name)(x, y, *args, **keywords, **(ours or {}))
+            return
+        result = getattr(signal, name)(x, y, *args, **keywords, **(ours or {}))
+    assert (result.dtype, result.shape) == (expected.dtype, expected.shape)
+    if result.dtype.kind in "biu":
+        np.testing.assert_array_equal(result, expected)
+        return
+    narrow = {"float32", "complex64"} & {x.dtype.name, y.dtype.name}
+    tolerance = 1e-5 if narrow else 1e-11
+    wide = [np.abs(a.astype(complex)).max(initial=0) for a in (x, y)]
+    scale = wide[0] * wide[1] * max(1, min(x.size, y.size)) + 1e-30
+    np.testing.assert_allclose(
+        result.astype(complex), expected.astype(complex), rtol=tolerance, atol=tolerance * scale
+    )
+
+
+@st.composite
+def pairs(draw, axes=(1, 2, 3), dtypes=DTYPES):
+    ndim = draw(st.sampled_from(axes))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    kinds = draw(st.sampled_from(dtypes)), draw(st.sampled_from(dtypes))
+    shapes = rng.integers(1, 9, ndim), rng.integers(1, 7, ndim)
+    x, y = (array(rng, kind, shape) for kind, shape in zip(kinds, shapes, strict=True))
+    return x, y, draw(st.sampled_from(MODES)), rng
+
+
+@pytest.mark.parametrize("name", ["convolve", "correlate"])
+@given(pair=pairs(), threads=st.integers(1, 2))
+def test_direct(name, pair, threads):
+    x, y, mode, _ = pair
+    check(name, x, y, mode, "direct", ours={"threads": threads})
+
+
+@pytest.mark.parametrize("name", ["convolve", "correlate"])
+@pytest.mark.parametrize("method", ["fft", "auto"])
+@given(pair=pairs(dtypes=("uint8", "float32", "float64", "complex64", "complex128")))
+def test_fft_and_auto(name, method, pair):
+    x, y, mode, _ = pair
+    check(name, x, y, mode, method)
+
+
+@pytest.mark.parametrize("name", ["convolve2d", "correlate2d"])
+@pytest.mark.parametrize("boundary", ["fill", "wrap", "symm"])
+@pytest.mark.parametrize("algorithm", ["auto", "direct", "fft"])
+@given(pair=pairs(axes=(2,)), value=st.sampled_from([0, 2]))
+def test_two_axes(name, boundary, algorithm, pair, value):
+    x, y, mode, _ = pair
+    check(name, x, y, mode, boundary, value, ours={"algorithm": algorithm})
+
+
+@pytest.mark.parametrize("name", ["fftconvolve", "oaconvolve"])
+@pytest.mark.parametrize("algorithm", ["auto", "direct", "fft"])
+@given(pair=pairs(dtypes=DTYPES[1:-1]), some=st.booleans())
+def test_fftconvolve(name, algorithm, pair, some):
+    x, y, mode, rng = pair
+    keywords = {}
+    if some and x.ndim > 1:
+        axis = int(rng.integers(x.ndim))
+        keywords["axes"] = [axis]
+        shape = [
+            y.shape[a] if a == axis else int(rng.choice([1, n])) for a, n in enumerate(x.shape)
+        ]
+        y = array(rng, y.dtype, shape)
+    check(name, x, y, mode, ours={"algorithm": algorithm}, **keywords)
+
+
+@pytest.mark.parametrize("taps", [16, 700, 5000])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+def test_long_signals(taps, dtype, rng):
+    x, y = array(rng, dtype, 20_000), array(rng, dtype, taps)
+    for mode in MODES:
+        check("oaconvolve", x, y, mode)
+        check("convolve", x, y, mode)
+
+
+def test_integers_and_objects_keep_their_arithmetic():
+    big = np.array([2**62, 3, -5], np.int64)
+    np.testing.assert_array_equal(signal.convolve(big, [3, 1]), np.convolve(big, [3, 1]))
+    from decimal import Decimal
+
+    x = np.array([Decimal("0.1"), Decimal("0.2")])
+    assert signal.convolve(x, x).tolist() == [Decimal("0.01"), Decimal("0.04"), Decimal("0.04")]
+    assert signal.convolve([True, False], [True, True]).tolist() == [True, True, False]
+
+
+def test_nan_reaches_windows_that_hold_it_alone(rng):
+    x = np.ones(5000)
+    x[2000] = np.nan
+    result = signal.oaconvolve(x, np.ones(600), "valid", algorithm="fft")
+    assert np.flatnonzero(np.isnan(result)).tolist() == list(range(1401, 2001))
+
+
+def test_bits_do_not_depend_on_threads(rng):
+    x = rng.standard_normal(300_000)
+    for taps in (8, 3000):
+        y = rng.standard_normal(taps)
+        for name in ("convolve", "oaconvolve"):
+            call = getattr(signal, name)
+            assert same_bits(call(x, y, threads=1), call(x, y, threads=3))
+
+
+def test_choice_of_method():
+    x = np.ones(100_000, np.float32)
+    assert signal.choose_conv_method(x, x[:4]) == "direct"
+    assert signal.choose_conv_method(x, x[:20_000]) == "fft"
+    assert signal.choose_conv_method(x > 0, x[:20_000] > 0) == "direct"
+    large = np.full(1000, 2**40)
+    assert signal.choose_conv_method(large, large) == "direct"
+    method, times = signal.choose_conv_method(x, x[:9], measure=True)
+    assert method == min(times, key=times.get)
+
+
+def test_choice_of_method_knows_instruction_set_and_threads(isa):
+    def first(threads):
+        """The least power of two from which on transforms are chosen."""
+        sizes = (2**n for n in range(3, 17))
+        x = np.ones(2**16, np.float32)
+        return next(
+            n for n in sizes if signal.choose_conv_method(x, x[:n], threads=threads) == "fft"
+        )
+
+    assert first(1) <= first(64)
+    if isa == "avx512":
+        assert first(1) > 16
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m: m.convolve([1], [[1]]),
+        lambda m: m.convolve([1], [1], "some"),
+        lambda m: m.convolve([1], [1], method="some"),
+        lambda m: m.correlate(np.ones((2, 5)), np.ones((3, 3)), "valid"),
+        lambda m: m.convolve2d([1], [1]),
+        lambda m: m.convolve2d([[1]], [[1]], boundary="some"),
+        lambda m: m.convolve2d([[1]], [[1]], fillvalue=[1, 2]),
+        lambda m: m.fftconvolve(np.ones((2, 5)), np.ones((3, 3)), axes=1),
+        lambda m: m.fftconvolve([1, 2], [1, 2], axes=[]),
+        lambda m: m.fftconvolve([1, 2], [1, 2], axes=3),
+        lambda m: m.choose_conv_method([1, 2], [1, 2], "some"),
+    ],
+)
+def test_errors_are_of_scipys_types(call):
+    with pytest.raises(Exception) as theirs:  # noqa: PT011
+        call(scipy_signal)
+    with pytest.raises(theirs.type):
+        call(signal)
+
+
+def test_more_threads_than_work_are_served():
+    assert signal.convolve([1.0, 2], [3.0], threads=directconv.get_num_threads() + 5).size == 2
