@@ -5,6 +5,7 @@
 #include "dense/channel_lanes.h"
 #include "dense/pixel_lanes.h"
 #include "dispatch.h"
+#include "fft/fft.h"
 #include "memory.h"
 
 struct dc_plan {
@@ -28,6 +29,7 @@ static const dc_family_methods *methods(const dc_plan *plan)
     const dc_family_methods *const families[DC_FAMILIES] = {
         [DC_CHANNEL_LANES] = &dc_channel_lanes,
         [DC_PIXEL_LANES] = &dc_pixel_lanes,
+        [DC_ROW_TRANSFORMS] = &dc_row_transforms,
     };
     return families[plan->schedule.family];
 }

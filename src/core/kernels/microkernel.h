@@ -79,6 +79,50 @@ typedef struct dc_gather {
     const ptrdiff_t *row_at;
 } dc_gather;
 
+/* Row transforms: signals in lanes. Point i of the signals has its real parts at re + i * pitch, one lane
+ * each, and its imaginary parts at im + i * pitch. */
+typedef struct dc_fft_signal {
+    void *re, *im;
+    ptrdiff_t pitch;
+} dc_fft_signal;
+
+/* out[f] = sum over i of in[i] exp(-2 pi i f i / length): see transform.h for radices and factors. The
+ * passes work in `work` by turns, the first one writes work[0]. work[1] may be `in`, and `out` the one
+ * that the last pass does not read. */
+typedef struct dc_fft {
+    ptrdiff_t length;
+    int passes;
+    const int *radix;
+    const void *factors;
+    dc_fft_signal in, work[2], out;
+} dc_fft;
+
+/* out[r][f] = sum over k of spectra[f][at[k + r*step]] * weights[f][k], complex, for `rows` rows r: one, two,
+ * four or fft_rows. Points are [re LANES][im LANES]; weights the same, or [re][im] for all lanes. Sums
+ * start from zero, or from `out`. */
+typedef struct dc_fft_product {
+    int rows;
+    bool by_lane, continues;
+    ptrdiff_t length, terms, step;
+    const ptrdiff_t *at;
+    const void *spectra;
+    ptrdiff_t spectra_pitch; /* between frequencies */
+    const void *weights;
+    void *out;
+    ptrdiff_t out_pitch; /* between rows */
+} dc_fft_product;
+
+/* Takes the spectra of two real signals per lane apart, and stores their conjugates divided by `length`,
+ * those of the real parts' signals first: by lane as vectors, otherwise one [re][im] per lane. */
+typedef struct dc_fft_spectra {
+    ptrdiff_t length;
+    bool by_lane;
+    int re_lanes, im_lanes;
+    dc_fft_signal in;
+    void *out;
+    ptrdiff_t pitch; /* between frequencies */
+} dc_fft_spectra;
+
 typedef struct dc_kernels {
     int lanes;
     int panel_vectors;                    /* channel lanes: vectors of a panel, and ... */
@@ -92,6 +136,14 @@ typedef struct dc_kernels {
     void (*gather)(const dc_gather *);
     void (*fill)(void *out, ptrdiff_t rows, ptrdiff_t pitch, ptrdiff_t count, double value);
     double (*fma_operations)(ptrdiff_t repeats);
+    int fft_rows; /* row transforms: rows of a product */
+    void (*fft)(const dc_fft *);
+    void (*fft_product)(const dc_fft_product *);
+    void (*fft_spectra)(const dc_fft_spectra *);
+    /* out[i][lane] = lanes[lane][i] for whole vectors of positions i. */
+    void (*fft_load)(const void *const *lanes, ptrdiff_t count, void *out);
+    /* results[i][lane] += bias[lane]; returns which lanes hold a value that is not finite. */
+    uint32_t (*fft_finish)(void *results, ptrdiff_t count, ptrdiff_t pitch, const void *bias);
 } dc_kernels;
 
 typedef struct dc_variant {

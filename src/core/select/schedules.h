@@ -24,6 +24,6 @@ typedef struct dc_candidate {
     double (*cycles)(const dc_problem *, const dc_kernels *, const dc_schedule *);
 } dc_candidate;
 
-extern const dc_candidate dc_candidate_direct;
+extern const dc_candidate dc_candidate_direct, dc_candidate_fft;
 
 #endif

@@ -8,8 +8,6 @@ static const char *unavailable(dc_algorithm algorithm)
     switch (algorithm) {
     case DC_WINOGRAD:
         return "Winograd convolution is not part of this version; use 'auto' or 'direct'";
-    case DC_FFT:
-        return "FFT convolution is not part of this version; use 'auto' or 'direct'";
     case DC_SEPARABLE:
         return "separable convolution is not part of this version; use 'auto' or 'direct'";
     default:
@@ -18,11 +16,11 @@ static const char *unavailable(dc_algorithm algorithm)
 }
 
 /* In the order of preference where estimates are equal. */
-enum { CANDIDATES = 1 };
+enum { CANDIDATES = 2 };
 
 static const dc_candidate *candidate_at(int index)
 {
-    const dc_candidate *const all[CANDIDATES] = {&dc_candidate_direct};
+    const dc_candidate *const all[CANDIDATES] = {&dc_candidate_direct, &dc_candidate_fft};
     return all[index];
 }
 
