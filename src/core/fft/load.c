@@ -11,8 +11,8 @@ const char *dc_fft_input_row(const dc_fft_call *c, ptrdiff_t image, ptrdiff_t ch
     const ptrdiff_t sy = dc_source_index(y, p->axis[1].in, p->padding);
     if (sz < 0 || sy < 0 || p->axis[2].in == 0)
         return NULL;
-    const ptrdiff_t at = image * t->stride[0] + channel * t->stride[1] + sz * t->stride[2] +
-                         sy * t->stride[3];
+    const ptrdiff_t at =
+        image * t->stride[0] + channel * t->stride[1] + sz * t->stride[2] + sy * t->stride[3];
     return (const char *)t->data + at * c->bytes;
 }
 
@@ -110,7 +110,8 @@ static void load_groups(dc_fft_worker *w, const loading *l)
         if (piece_row(w, l, 2 * w->piece_group + h, &y, &x)) {
             count = l->count;
             dc_fft_stage_row(c, dc_fft_input_row(c, w->image, l->channel, l->z, y), x, count,
-                             w->lanes_used, c->s->group_in * c->input->stride[1], c->lanes, out);
+                             w->lanes_used, c->s->group_in * c->input->stride[1], c->lanes,
+                             out);
         }
         kernels->fill(out + count * c->lanes * c->bytes, 1, 0,
                       (c->f->length - count) * c->lanes, 0);

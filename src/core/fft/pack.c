@@ -89,8 +89,7 @@ static ptrdiff_t transform_terms(const context *c, const kernel_rows *r, ptrdiff
 static void pack_spectra(const context *c, char *out)
 {
     const dc_fft_schedule *f = c->f;
-    const ptrdiff_t source =
-        f->length * f->terms * dc_fft_term(f, c->lanes) * c->bytes;
+    const ptrdiff_t source = f->length * f->terms * dc_fft_term(f, c->lanes) * c->bytes;
     const ptrdiff_t parts = f->segments ? 1 : f->parts;
     for (ptrdiff_t g = 0; g < f->lane_groups; g++)
         for (ptrdiff_t oc = 0; oc < c->s->group_out; oc++)
@@ -154,8 +153,8 @@ dc_status dc_row_transforms_pack(const dc_problem *p, const dc_schedule *s,
 {
     const dc_fft_schedule *f = &s->fft;
     const size_t bytes = dc_element_bytes(p->element), factors = dc_fft_factor_bytes(f, bytes);
-    const ptrdiff_t spectra[] = {f->lane_groups, s->group_out, f->sources, f->length, f->terms,
-                                 dc_fft_term(f, kernels->lanes)};
+    const ptrdiff_t spectra[] = {f->lane_groups, s->group_out, f->sources,
+                                 f->length,      f->terms,     dc_fft_term(f, kernels->lanes)};
     const ptrdiff_t plain[] = {p->out_channels, s->group_in, s->taps};
     size_t weight_bytes = bytes, plain_bytes = bytes, bias_bytes = bytes;
     for (int i = 0; i < 6; i++)

@@ -93,8 +93,8 @@ static void count_units(dc_fft_call *c, ptrdiff_t batch, int threads)
     enum { MANY_UNITS = 8 };
     const dc_fft_schedule *f = c->f;
     c->panels = f->panel ? dc_ceil_div(c->s->group_out, f->panel) : 1;
-    c->units = batch * f->lane_groups * c->p->axis[0].out * f->phases * f->piece_groups *
-               c->panels;
+    c->units =
+        batch * f->lane_groups * c->p->axis[0].out * f->phases * f->piece_groups * c->panels;
     c->row_blocks = dc_ceil_div(f->band, f->block);
     if (c->units * c->row_blocks < (ptrdiff_t)threads * MANY_UNITS)
         c->row_blocks *= threads / common_divisor(c->units * c->row_blocks, threads);
@@ -138,8 +138,7 @@ static void multiply(dc_fft_worker *w, ptrdiff_t source, ptrdiff_t channel, int 
 {
     const dc_fft_call *c = w->c;
     const dc_fft_schedule *f = c->f;
-    const ptrdiff_t index =
-        (w->lane_group * c->s->group_out + channel) * f->sources + source;
+    const ptrdiff_t index = (w->lane_group * c->s->group_out + channel) * f->sources + source;
     c->kernels->fft_product(&(dc_fft_product){
         .rows = rows,
         .by_lane = f->lanes_are_groups,
@@ -150,8 +149,8 @@ static void multiply(dc_fft_worker *w, ptrdiff_t source, ptrdiff_t channel, int 
         .at = w->at,
         .spectra = w->ring,
         .spectra_pitch = f->slots * 2 * c->lanes,
-        .weights = c->spectra +
-                   index * f->length * f->terms * dc_fft_term(f, c->lanes) * c->bytes,
+        .weights =
+            c->spectra + index * f->length * f->terms * dc_fft_term(f, c->lanes) * c->bytes,
         .out = sums,
         .out_pitch = f->length * 2 * c->lanes,
     });
@@ -176,8 +175,7 @@ static void run_source(dc_fft_worker *w, ptrdiff_t source)
         for (ptrdiff_t i = begin; i < end; i++)
             w->at[i - begin] = i % f->slots * 2 * c->lanes;
         for (ptrdiff_t oc = first; oc < past; oc++) {
-            const ptrdiff_t at =
-                f->panel ? (oc - first) * f->block + row - w->first_row : 0;
+            const ptrdiff_t at = f->panel ? (oc - first) * f->block + row - w->first_row : 0;
             char *sums = w->sums + at * row_size;
             multiply(w, source, oc, rows, sums);
             for (int r = 0; source == f->sources - 1 && r < rows; r++)
@@ -219,8 +217,8 @@ static dc_status execute(const dc_call *given)
                      .residual = given->residual,
                      .output = given->output,
                      .transform = dc_transform_at(f->transform),
-                     .spectra = (const char *)given->packed->weights +
-                                dc_fft_factor_bytes(f, bytes),
+                     .spectra =
+                         (const char *)given->packed->weights + dc_fft_factor_bytes(f, bytes),
                      .bytes = (ptrdiff_t)bytes,
                      .lanes = given->kernels->lanes,
                      .clamps = p->low > -__builtin_inf() || p->high < __builtin_inf(),

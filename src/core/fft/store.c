@@ -155,10 +155,10 @@ static void redo(const dc_fft_worker *w, ptrdiff_t channel, const piece_outputs 
     for (ptrdiff_t ic = 0; ic < group_in; ic++)
         for (ptrdiff_t kd = 0; kd < az->kernel; kd++)
             for (ptrdiff_t kh = 0; kh < ay->kernel; kh++) {
-                const char *row = dc_fft_input_row(
-                    c, w->image, first_in + ic,
-                    w->depth * az->stride - az->before + kd * az->dilation,
-                    o->y * ay->stride - ay->before + kh * ay->dilation);
+                const char *row =
+                    dc_fft_input_row(c, w->image, first_in + ic,
+                                     w->depth * az->stride - az->before + kd * az->dilation,
+                                     o->y * ay->stride - ay->before + kh * ay->dilation);
                 dc_fft_stage_row(c, row, o->x * ax->stride - ax->before,
                                  width + (ax->kernel - 1) * ax->dilation, 1, 0, 1, w->line);
                 add_row(w, weights, start, width);
@@ -201,8 +201,7 @@ void dc_fft_store_row(dc_fft_worker *w, ptrdiff_t channel, ptrdiff_t row, const 
     char *results = transform_back(w, sums);
     for (ptrdiff_t h = 0; h < 2; h++, results += c->lanes * c->bytes) {
         const ptrdiff_t piece = (2 * w->piece_group + h) * pieces;
-        const uint32_t wrong =
-            c->kernels->fft_finish(results, f->tile, 2 * c->lanes, bias);
+        const uint32_t wrong = c->kernels->fft_finish(results, f->tile, 2 * c->lanes, bias);
         if (f->lanes_are_groups)
             store_groups(w, oc, piece, row, results);
         else

@@ -24,18 +24,19 @@ typedef struct dc_fft_call {
 
 typedef struct dc_fft_worker {
     const dc_fft_call *c;
-    char *ring;       /* [frequency][slot][re, im][lane]: transformed rows of the input */
-    char *sums;       /* [output channel][row][frequency][re, im][lane] */
-    char *work[2];    /* [point][re, im][lane] */
-    char *lines;      /* [signal][point]: rows of pieces that cannot be read in place */
-    char *padding;    /* a row of the padding value */
+    char *ring;          /* [frequency][slot][re, im][lane]: transformed rows of the input */
+    char *sums;          /* [output channel][row][frequency][re, im][lane] */
+    char *work[2];       /* [point][re, im][lane] */
+    char *lines;         /* [signal][point]: rows of pieces that cannot be read in place */
+    char *padding;       /* a row of the padding value */
     char *line, *redone; /* for outputs that are computed directly */
-    ptrdiff_t *at;    /* offsets of rows in the ring */
-    int32_t *tap_at;  /* offsets of a kernel row */
+    ptrdiff_t *at;       /* offsets of rows in the ring */
+    int32_t *tap_at;     /* offsets of a kernel row */
     /* the unit of work */
     ptrdiff_t image, lane_group, depth, phase, piece_group, panel;
     ptrdiff_t first_row, past_row;
-    ptrdiff_t group, lanes_used, lanes_done; /* group of lane 0; those before lanes_done are another's */
+    ptrdiff_t group, lanes_used,
+        lanes_done; /* group of lane 0; those before lanes_done are another's */
 } dc_fft_worker;
 
 /* A view of a work buffer as a signal. */

@@ -4,18 +4,22 @@
 #include "transform.h"
 
 /* ---- Constants, fitted on a processor with 48 KiB of L1 and 1 MiB of L2 per core. ---- */
-static const double PASS_CYCLES = 5;        /* of a point of a transform: per pass, in the L1 ... */
+static const double PASS_CYCLES = 5; /* of a point of a transform: per pass, in the L1 ... */
 static const double PASS_CYCLES_L2 = 9, PASS_CYCLES_L3 = 20; /* ... and from farther away */
-static const double LOAD_CYCLES = 8, STORE_CYCLES = 10;      /* of a point: into lanes, out of them */
-static const double TERM_CYCLES = 2.2, SUM_CYCLES = 4; /* of a point of a row: per term, and at all */
-static const double KERNEL_CYCLES = 20;    /* of a point of a kernel row: besides transforming it */
-static const double CALL_CYCLES = 4000;    /* of a unit of work */
+static const double LOAD_CYCLES = 8,
+                    STORE_CYCLES = 10; /* of a point: into lanes, out of them */
+static const double TERM_CYCLES = 2.2,
+                    SUM_CYCLES = 4; /* of a point of a row: per term, and at all */
+static const double KERNEL_CYCLES =
+    20; /* of a point of a kernel row: besides transforming it */
+static const double CALL_CYCLES = 4000; /* of a unit of work */
 static const double L1_BYTES = 40e3, L2_BYTES = 900e3;
-static const double MARGIN = 1.2; /* "auto" takes row transforms where they seem faster by this much */
+static const double MARGIN =
+    1.2; /* "auto" takes row transforms where they seem faster by this much */
 enum {
-    SUM_BYTES = 256 * 1024,   /* sums that wait for further channels */
-    PANEL = 8,                /* output channels that share the transforms of the input */
-    SHORTEST_FOR_AUTO = 6,    /* shorter rows of a kernel are not looked at */
+    SUM_BYTES = 256 * 1024, /* sums that wait for further channels */
+    PANEL = 8,              /* output channels that share the transforms of the input */
+    SHORTEST_FOR_AUTO = 6,  /* shorter rows of a kernel are not looked at */
 };
 
 typedef struct {
@@ -125,28 +129,33 @@ static double estimate(const context *c, const dc_fft_schedule *f)
     const double outputs = (double)c->group_out, sources = (double)f->sources;
     const double blocks = (double)dc_ceil_div(f->band, f->block);
     const double panels = f->panel ? (double)dc_ceil_div(c->group_out, f->panel) : 1;
-    const double loaded = blocks * ((double)(f->block - 1) * (double)f->step + (double)f->terms);
+    const double loaded =
+        blocks * ((double)(f->block - 1) * (double)f->step + (double)f->terms);
     const double kept = row_bytes(c, f) * (double)f->slots;
     const double term = kept < L2_BYTES ? TERM_CYCLES : 1.5 * TERM_CYCLES;
     double cycles = sources * panels * loaded * (transform + LOAD_CYCLES * n);
-    cycles += outputs * (double)f->band *
-              (sources * n * ((double)f->terms * term + SUM_CYCLES) + transform + STORE_CYCLES * n);
-    cycles = (cycles + CALL_CYCLES) * (double)f->phases * (double)c->p->axis[0].out *
-             (double)f->piece_groups * (double)f->lane_groups;
-    if (c->p->packs_once)
-        return cycles;
-    const double signals = f->lanes_are_groups ? 2 : 2.0 * c->kernels->lanes;
-    const double kernel_rows = sources * outputs * (double)f->lane_groups *
-                               (double)dc_ceil_div(f->terms, (ptrdiff_t)signals);
-    return cycles + kernel_rows * (transform + KERNEL_CYCLES * n) * (f->lanes_are_groups ? 1 : 2);
+    cycles +=
+        outputs * (double)f->band *
+        (sources * n * ((double)f->terms * term + SUM_CYCLES) + transform + STORE_CYCLES * n);
+    return (cycles + CALL_CYCLES) * (double)f->phases * (double)c->p->axis[0].out *
+           (double)f->piece_groups * (double)f->lane_groups;
+}
+
+/* Packing has no say in the schedule: a layer and a single call give the same bits. */
+static double packing_cycles(const context *c, const dc_fft_schedule *f)
+{
+    const ptrdiff_t signals = f->lanes_are_groups ? 2 : 2 * c->kernels->lanes;
+    const double transforms = (double)f->sources * (double)c->group_out *
+                              (double)f->lane_groups * (double)dc_ceil_div(f->terms, signals);
+    const double stored = f->lanes_are_groups ? KERNEL_CYCLES : 2.0 * (double)signals;
+    return transforms * (transform_cycles(c, f) + stored * (double)f->length);
 }
 
 static void consider(const context *c, dc_fft_schedule f, dc_fft_schedule *best)
 {
     const ptrdiff_t rows = cut_rows(c, &f);
     f.pieces = f.lanes_are_groups ? 2 : 2 * c->kernels->lanes;
-    f.lane_groups =
-        f.lanes_are_groups ? dc_ceil_div(c->groups, c->kernels->lanes) : c->groups;
+    f.lane_groups = f.lanes_are_groups ? dc_ceil_div(c->groups, c->kernels->lanes) : c->groups;
     /* As many bands as fill the pieces, or fewer with less rows in common. */
     for (ptrdiff_t bands = dc_max(1, f.pieces / f.tiles); bands >= 1; bands /= 2) {
         cut_bands(c, &f, rows, bands);
@@ -160,8 +169,8 @@ static void consider(const context *c, dc_fft_schedule f, dc_fft_schedule *best)
 
 static dc_status schedule(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
 {
-    const context c = {p, kernels, s->group_in, s->group_out, p->groups,
-                       (double)dc_element_bytes(p->element)};
+    const context c = {
+        p, kernels, s->group_in, s->group_out, p->groups, (double)dc_element_bytes(p->element)};
     const dc_axis *x = &p->axis[2];
     if (p->algorithm == DC_AUTO && x->kernel < SHORTEST_FOR_AUTO)
         return DC_UNSUPPORTED;
@@ -175,6 +184,8 @@ static dc_status schedule(const dc_problem *p, const dc_kernels *kernels, dc_sch
                                        .lanes = kernels->lanes,
                                        .lanes_are_groups = by_group == 1},
                      &s->fft);
+    if (!p->packs_once)
+        s->fft.cycles += packing_cycles(&c, &s->fft);
     s->format = 2 * s->fft.transform + s->fft.lanes_are_groups;
     const double bytes = (row_bytes(&c, &s->fft) * (double)s->fft.slots) +
                          row_bytes(&c, &s->fft) * (double)s->fft.panel * (double)s->fft.block;

@@ -10,8 +10,8 @@
 
 /* Which kernels serve a problem. */
 typedef enum dc_family {
-    DC_CHANNEL_LANES, /* lanes are output channels, inputs are broadcast */
-    DC_PIXEL_LANES,   /* lanes are output pixels, weights are broadcast */
+    DC_CHANNEL_LANES,  /* lanes are output channels, inputs are broadcast */
+    DC_PIXEL_LANES,    /* lanes are output pixels, weights are broadcast */
     DC_ROW_TRANSFORMS, /* lanes are signals: rows are transformed, spectra multiplied */
     DC_FAMILIES,
 } dc_family;
@@ -35,10 +35,10 @@ typedef struct dc_fft_schedule {
     ptrdiff_t band, bands;  /* rows of a band, in each phase */
     ptrdiff_t pieces;       /* that are transformed together */
     ptrdiff_t piece_groups, lane_groups; /* how often, and how many blocks of groups */
-    ptrdiff_t rows;         /* multiplied together */
-    ptrdiff_t block;        /* rows of a unit of work */
-    ptrdiff_t slots;        /* transformed rows that are kept */
-    ptrdiff_t panel;        /* output channels of a group whose sums are kept; 0: none */
+    ptrdiff_t rows;                      /* multiplied together */
+    ptrdiff_t block;                     /* rows of a unit of work */
+    ptrdiff_t slots;                     /* transformed rows that are kept */
+    ptrdiff_t panel; /* output channels of a group whose sums are kept; 0: none */
     double cycles;
 } dc_fft_schedule;
 
