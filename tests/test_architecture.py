@@ -33,6 +33,7 @@ RANK = {
     "dispatch": 3,
     "staging": 3,
     "select/": 3,
+    "row_staging": 4,
     "family": 4,
     "families": 5,
     "plan": 6,

@@ -1,4 +1,4 @@
-"""Row transforms (`algorithm="fft"`): all options on every instruction set, error bound, bits."""
+"""Row transforms (`algorithm="fft"`): all options on every instruction set, bound, bits."""
 
 from __future__ import annotations
 

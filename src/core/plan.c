@@ -7,6 +7,7 @@
 #include "dispatch.h"
 #include "fft/fft.h"
 #include "memory.h"
+#include "rows/row_taps.h"
 
 struct dc_plan {
     dc_problem problem; /* axes reordered: see `order` */
@@ -30,6 +31,7 @@ static const dc_family_methods *methods(const dc_plan *plan)
         [DC_CHANNEL_LANES] = &dc_channel_lanes,
         [DC_PIXEL_LANES] = &dc_pixel_lanes,
         [DC_ROW_TRANSFORMS] = &dc_row_transforms,
+        [DC_ROW_TAPS] = &dc_row_taps,
     };
     return families[plan->schedule.family];
 }

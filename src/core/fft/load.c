@@ -1,6 +1,6 @@
 /* From the input to transformed rows: every piece's row goes to its lane, padding settled on the way. */
 #include "fft/worker.h"
-#include "staging.h"
+#include "row_staging.h"
 
 const char *dc_fft_input_row(const dc_fft_call *c, ptrdiff_t image, ptrdiff_t channel,
                              ptrdiff_t z, ptrdiff_t y)
@@ -16,57 +16,18 @@ const char *dc_fft_input_row(const dc_fft_call *c, ptrdiff_t image, ptrdiff_t ch
     return (const char *)t->data + at * c->bytes;
 }
 
-/* Padding with values of the input: looked up position by position. */
-static void look_up_row(const dc_fft_call *c, const char *row, ptrdiff_t x, ptrdiff_t count,
-                        ptrdiff_t channels, ptrdiff_t channel_stride, ptrdiff_t pitch,
-                        char *out)
-{
-    const dc_positions here = {.step = 1, .period = PTRDIFF_MAX, .in = 1};
-    dc_positions along = here;
-    along.origin = x;
-    along.in = c->p->axis[2].in;
-    along.padding = c->p->padding;
-    const dc_positions at[3] = {here, here, along};
-    const ptrdiff_t extent[3] = {1, 1, count}, pitches[3] = {0, 0, pitch};
-    const ptrdiff_t strides[4] = {channel_stride, 0, 0, c->input->stride[4]};
-    dc_stage_positions(&(dc_staging){.kernels = c->kernels,
-                                     .bytes = c->bytes,
-                                     .source = row,
-                                     .strides = strides,
-                                     .channels = channels,
-                                     .out = out},
-                       at, extent, pitches);
-}
-
 void dc_fft_stage_row(const dc_fft_call *c, const char *row, ptrdiff_t x, ptrdiff_t count,
                       ptrdiff_t channels, ptrdiff_t channel_stride, ptrdiff_t pitch, char *out)
 {
-    const dc_problem *p = c->p;
-    const ptrdiff_t in = row ? p->axis[2].in : 0, stride = c->input->stride[4];
-    const ptrdiff_t first = row ? dc_min(count, dc_max(0, -x)) : count;
-    const ptrdiff_t past = row ? dc_max(first, dc_min(count, in - x)) : count;
-    if (row && p->padding != DC_CONSTANT && (first > 0 || past < count)) {
-        look_up_row(c, row, x, count, channels, channel_stride, pitch, out);
-        return;
-    }
-    c->kernels->fill(out, 1, 0, first * pitch, p->padding_value);
-    c->kernels->fill(out + past * pitch * c->bytes, 1, 0, (count - past) * pitch,
-                     p->padding_value);
-    if (past == first)
-        return;
-    dc_gather g = {.positions = past - first,
-                   .channels = channels,
-                   .source = row + (x + first) * stride * c->bytes,
-                   .position_stride = stride,
-                   .channel_stride = channel_stride,
-                   .out = out + first * pitch * c->bytes,
-                   .pitch = pitch};
-    if (pitch == 1) { /* positions take the place of channels: they become neighbours */
-        g.channels = g.positions;
-        g.channel_stride = stride;
-        g.positions = 1;
-    }
-    c->kernels->gather(&g);
+    const ptrdiff_t strides[4] = {channel_stride, 0, 0, c->input->stride[4]};
+    dc_stage_row(&(dc_staging){.kernels = c->kernels,
+                               .bytes = c->bytes,
+                               .padding_value = c->p->padding_value,
+                               .source = row,
+                               .strides = strides,
+                               .channels = channels,
+                               .out = out},
+                 c->p->axis[2].in, c->p->padding, x, count, pitch);
 }
 
 /* ---- One row of all pieces ---- */

@@ -123,6 +123,15 @@ typedef struct dc_fft_spectra {
     ptrdiff_t pitch; /* between frequencies */
 } dc_fft_spectra;
 
+/* Row taps: out[i] = start + sum over k of source[i + k] * weights[k], for at least a vector of outputs. */
+typedef struct dc_row {
+    ptrdiff_t outputs, taps;
+    const void *source, *weights, *start; /* one value */
+    void *out;
+    bool clamps;
+    double low, high;
+} dc_row;
+
 typedef struct dc_kernels {
     int lanes;
     int panel_vectors;                    /* channel lanes: vectors of a panel, and ... */
@@ -144,6 +153,7 @@ typedef struct dc_kernels {
     void (*fft_load)(const void *const *lanes, ptrdiff_t count, void *out);
     /* results[i][lane] += bias[lane]; returns which lanes hold a value that is not finite. */
     uint32_t (*fft_finish)(void *results, ptrdiff_t count, ptrdiff_t pitch, const void *bias);
+    void (*row)(const dc_row *);
 } dc_kernels;
 
 typedef struct dc_variant {

@@ -283,6 +283,8 @@ static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *ker
 
 static dc_status schedule_dense(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
 {
+    if (dc_rows_serves(p, kernels))
+        return dc_rows_schedule_of(p, s);
     s->family = choose_family(p, kernels);
     dc_status status = s->family == DC_CHANNEL_LANES ? schedule_channel_lanes(p, kernels, s)
                                                      : schedule_pixel_lanes(p, kernels, s);
@@ -302,6 +304,8 @@ static const char *refusal(const dc_problem *p, const dc_kernels *kernels)
 /* Two multiply-adds of vectors per cycle, idle lanes included. */
 static double cycles(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
 {
+    if (s->family == DC_ROW_TAPS)
+        return dc_rows_cycles(p, kernels);
     const double products = (double)s->taps * (double)s->group_in * (double)p->groups;
     double pixels = 1, channels = (double)s->group_out;
     for (int a = 0; a < 3; a++)

@@ -13,6 +13,7 @@ typedef enum dc_family {
     DC_CHANNEL_LANES,  /* lanes are output channels, inputs are broadcast */
     DC_PIXEL_LANES,    /* lanes are output pixels, weights are broadcast */
     DC_ROW_TRANSFORMS, /* lanes are signals: rows are transformed, spectra multiplied */
+    DC_ROW_TAPS, /* lanes are outputs along one axis, taps a vector apart share what they load */
     DC_FAMILIES,
 } dc_family;
 
@@ -41,6 +42,11 @@ typedef struct dc_fft_schedule {
     ptrdiff_t panel; /* output channels of a group whose sums are kept; 0: none */
     double cycles;
 } dc_fft_schedule;
+
+/* Row taps: a row is cut into parts of about as many outputs. */
+typedef struct dc_rows_schedule {
+    ptrdiff_t block, blocks;
+} dc_rows_schedule;
 
 /* How one image and group is cut. A block is a box of outputs whose inputs are staged (copied, padded
  * and brought into the order of the sum) in the scratch memory of one thread. */
@@ -74,6 +80,7 @@ typedef struct dc_schedule {
         sum_pitch; /* sums of one output channel: of one depth, of the block */
 
     dc_fft_schedule fft;
+    dc_rows_schedule rows;
 } dc_schedule;
 
 /* Channel lanes: how many panels so many vectors make, and the panel `index`: its first vector and how
