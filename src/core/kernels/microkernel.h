@@ -132,6 +132,18 @@ typedef struct dc_row {
     double low, high;
 } dc_row;
 
+/* Sums along columns: out[r][j] = sum over k of source[r + k][j] * weights[k], for `rows` rows r (one, or
+ * column_rows) and whole vectors of columns j. Sums start from zero, or from `out`. */
+typedef struct dc_columns {
+    int rows;
+    ptrdiff_t vectors, taps;
+    const void *const *source;
+    const void *weights;
+    bool continues;
+    void *out;
+    ptrdiff_t out_pitch;
+} dc_columns;
+
 typedef struct dc_kernels {
     int lanes;
     int panel_vectors;                    /* channel lanes: vectors of a panel, and ... */
@@ -154,6 +166,8 @@ typedef struct dc_kernels {
     /* results[i][lane] += bias[lane]; returns which lanes hold a value that is not finite. */
     uint32_t (*fft_finish)(void *results, ptrdiff_t count, ptrdiff_t pitch, const void *bias);
     void (*row)(const dc_row *);
+    int column_rows;
+    void (*columns)(const dc_columns *);
 } dc_kernels;
 
 typedef struct dc_variant {

@@ -8,19 +8,18 @@ static const char *unavailable(dc_algorithm algorithm)
     switch (algorithm) {
     case DC_WINOGRAD:
         return "Winograd convolution is not part of this version; use 'auto' or 'direct'";
-    case DC_SEPARABLE:
-        return "separable convolution is not part of this version; use 'auto' or 'direct'";
     default:
         return NULL;
     }
 }
 
 /* In the order of preference where estimates are equal. */
-enum { CANDIDATES = 2 };
+enum { CANDIDATES = 3 };
 
 static const dc_candidate *candidate_at(int index)
 {
-    const dc_candidate *const all[CANDIDATES] = {&dc_candidate_direct, &dc_candidate_fft};
+    const dc_candidate *const all[CANDIDATES] = {&dc_candidate_direct, &dc_candidate_fft,
+                                                 &dc_candidate_separable};
     return all[index];
 }
 

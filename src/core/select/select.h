@@ -14,6 +14,7 @@ typedef enum dc_family {
     DC_PIXEL_LANES,    /* lanes are output pixels, weights are broadcast */
     DC_ROW_TRANSFORMS, /* lanes are signals: rows are transformed, spectra multiplied */
     DC_ROW_TAPS, /* lanes are outputs along one axis, taps a vector apart share what they load */
+    DC_SEPARABLE_FILTERS, /* two passes: along columns, then along rows */
     DC_FAMILIES,
 } dc_family;
 
@@ -48,6 +49,14 @@ typedef struct dc_rows_schedule {
     ptrdiff_t block, blocks;
 } dc_rows_schedule;
 
+/* Separable filters: the outputs are cut into bands of rows, and rows into parts. */
+typedef struct dc_separable_schedule {
+    ptrdiff_t rows;  /* summed together along the columns */
+    ptrdiff_t slots; /* rows of the input that are kept */
+    ptrdiff_t width, parts, bands;
+    ptrdiff_t pitch; /* elements of a staged row, and of a row of sums */
+} dc_separable_schedule;
+
 /* How one image and group is cut. A block is a box of outputs whose inputs are staged (copied, padded
  * and brought into the order of the sum) in the scratch memory of one thread. */
 typedef struct dc_schedule {
@@ -81,6 +90,7 @@ typedef struct dc_schedule {
 
     dc_fft_schedule fft;
     dc_rows_schedule rows;
+    dc_separable_schedule separable;
 } dc_schedule;
 
 /* Channel lanes: how many panels so many vectors make, and the panel `index`: its first vector and how
