@@ -130,7 +130,9 @@ def conv2d(
     out : numpy.ndarray, optional
         Written and returned. Any strides; must not share memory with an input.
     algorithm : str
-        "auto" or "direct"; "winograd", "fft" and "separable" are reserved.
+        "auto", "direct", "fft" or "separable" ("winograd" is reserved). "fft" transforms rows
+        and pays for kernels from about 10 wide; "separable" needs one input channel per group
+        and filters that are outer products. "auto" takes "direct" or "fft", by shapes alone.
     threads : int, optional
         `get_num_threads()` if not given. The result has the same bits with any number.
 
@@ -155,7 +157,9 @@ def conv2d(
     -----
     For float32 the error of an output of L products is at most ``(L + 2) * 2**-24`` times the
     same sum of absolute values (a chain of L fused multiply-adds; Higham, "Accuracy and
-    Stability of Numerical Algorithms", 2nd ed., section 3.1).
+    Stability of Numerical Algorithms", 2nd ed., section 3.1). This is for direct convolution;
+    by FFT the error is in proportion to the largest values around an output, not in its window
+    alone (for data of one magnitude it is as small), and whole numbers are not exact.
 
     Examples
     --------

@@ -159,7 +159,7 @@ class _Conv:
         Returns
         -------
         str
-            "direct".
+            "direct", "fft" or "separable".
         """
         return self._prepared(input_shape).plan.algorithm
 

@@ -4,8 +4,10 @@
 #include "transform.h"
 
 /* ---- Constants, fitted on a processor with 48 KiB of L1 and 1 MiB of L2 per core. ---- */
-static const double PASS_CYCLES = 5; /* of a point of a transform: per pass, in the L1 ... */
-static const double PASS_CYCLES_L2 = 9, PASS_CYCLES_L3 = 20; /* ... and from farther away */
+/* Of a point of a transform, per pass: by the bytes that two buffers take. */
+static const struct {
+    double bytes, cycles;
+} PASSES[] = {{40e3, 5}, {150e3, 9}, {900e3, 12}, {__builtin_inf(), 20}};
 static const double LOAD_CYCLES = 8,
                     STORE_CYCLES = 10; /* of a point: into lanes, out of them */
 static const double TERM_CYCLES = 2.2,
@@ -13,7 +15,7 @@ static const double TERM_CYCLES = 2.2,
 static const double KERNEL_CYCLES =
     20; /* of a point of a kernel row: besides transforming it */
 static const double CALL_CYCLES = 4000; /* of a unit of work */
-static const double L1_BYTES = 40e3, L2_BYTES = 900e3;
+static const double RING_BYTES = 900e3; /* larger rings of transformed rows leave the L2 */
 static const double MARGIN =
     1.2; /* "auto" takes row transforms where they seem faster by this much */
 enum {
@@ -118,9 +120,10 @@ static void cut_bands(const context *c, dc_fft_schedule *f, ptrdiff_t rows, ptrd
 static double transform_cycles(const context *c, const dc_fft_schedule *f)
 {
     const double bytes = 2 * row_bytes(c, f);
-    const double pass =
-        bytes < L1_BYTES ? PASS_CYCLES : (bytes < L2_BYTES ? PASS_CYCLES_L2 : PASS_CYCLES_L3);
-    return pass * (double)f->length * dc_transform_at(f->transform)->passes;
+    int size = 0;
+    while (bytes > PASSES[size].bytes)
+        size++;
+    return PASSES[size].cycles * (double)f->length * dc_transform_at(f->transform)->passes;
 }
 
 static double estimate(const context *c, const dc_fft_schedule *f)
@@ -132,7 +135,7 @@ static double estimate(const context *c, const dc_fft_schedule *f)
     const double loaded =
         blocks * ((double)(f->block - 1) * (double)f->step + (double)f->terms);
     const double kept = row_bytes(c, f) * (double)f->slots;
-    const double term = kept < L2_BYTES ? TERM_CYCLES : 1.5 * TERM_CYCLES;
+    const double term = kept < RING_BYTES ? TERM_CYCLES : 1.5 * TERM_CYCLES;
     double cycles = sources * panels * loaded * (transform + LOAD_CYCLES * n);
     cycles +=
         outputs * (double)f->band *
