@@ -4,7 +4,8 @@ python benchmarks/bench_crossover.py [--match TEXT] [--seconds S]     # tables o
 pytest benchmarks/bench_crossover.py
 
 One thread, weights packed once. The last columns say what "auto" takes, and how much slower
-that is than the faster of direct and FFT; the constants of src/core/select were fitted by these tables.
+that is than the faster of direct and FFT. The constants of src/core/select were fitted by these
+tables.
 """
 
 import argparse

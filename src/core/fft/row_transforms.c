@@ -87,7 +87,8 @@ static ptrdiff_t common_divisor(ptrdiff_t a, ptrdiff_t b)
     return a;
 }
 
-/* Where units are few, bands are cut into as many blocks of rows as make them divisible among threads. */
+/* Where units are few, bands are cut into as many blocks of rows as make them divisible among threads, but
+ * none so low that most of what it transforms belongs to its neighbours, too. */
 static void count_units(dc_fft_call *c, ptrdiff_t batch, int threads)
 {
     enum { MANY_UNITS = 8 };
@@ -95,10 +96,12 @@ static void count_units(dc_fft_call *c, ptrdiff_t batch, int threads)
     c->panels = f->panel ? dc_ceil_div(c->s->group_out, f->panel) : 1;
     c->units =
         batch * f->lane_groups * c->p->axis[0].out * f->phases * f->piece_groups * c->panels;
-    c->row_blocks = dc_ceil_div(f->band, f->block);
-    if (c->units * c->row_blocks < (ptrdiff_t)threads * MANY_UNITS)
-        c->row_blocks *= threads / common_divisor(c->units * c->row_blocks, threads);
-    c->row_blocks = dc_min(c->row_blocks, f->band);
+    const ptrdiff_t fewest = dc_ceil_div(f->band, f->block);
+    const ptrdiff_t most = dc_max(fewest, 2 * f->band * f->step / f->terms);
+    c->row_blocks = fewest;
+    if (c->units * fewest < (ptrdiff_t)threads * MANY_UNITS)
+        c->row_blocks *= threads / common_divisor(c->units * fewest, threads);
+    c->row_blocks = dc_min(dc_min(c->row_blocks, most), f->band);
     c->units *= c->row_blocks;
 }
 

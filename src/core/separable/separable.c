@@ -81,18 +81,16 @@ static ptrdiff_t columns_of(const worker *w)
     return (w->count - 1) * x->stride + (x->kernel - 1) * x->dilation + 1;
 }
 
-/* Row y of depth z (both before padding) in the ring, staged unless it is there. */
-static const char *row_of(worker *w, ptrdiff_t z, ptrdiff_t y)
+/* Row y of depth z (both before padding) in its slot of the ring, staged unless it is there. */
+static const char *row_of(worker *w, ptrdiff_t z, ptrdiff_t y, ptrdiff_t slot)
 {
     const call *c = w->c;
     const dc_problem *p = c->p;
     const dc_tensor *input = c->given->input;
-    const ptrdiff_t top = y + p->axis[1].before; /* not negative */
-    const ptrdiff_t slot = top % c->f->slots;
     char *out = w->ring + slot * c->f->pitch * c->bytes;
-    if (w->held[slot] == top)
+    if (w->held[slot] == y)
         return out;
-    w->held[slot] = top;
+    w->held[slot] = y;
     const ptrdiff_t sz = dc_source_index(z, p->axis[0].in, p->padding);
     const ptrdiff_t sy = dc_source_index(y, p->axis[1].in, p->padding);
     const ptrdiff_t at = w->image * input->stride[0] + w->group * input->stride[1] +
@@ -115,7 +113,7 @@ static const char *row_of(worker *w, ptrdiff_t z, ptrdiff_t y)
 static void forget_rows(worker *w, ptrdiff_t z)
 {
     for (ptrdiff_t i = 0; i < w->c->f->slots; i++)
-        w->held[i] = -1;
+        w->held[i] = PTRDIFF_MIN;
     w->held_depth = z;
 }
 
@@ -128,8 +126,13 @@ static void sum_columns(worker *w, ptrdiff_t y, ptrdiff_t rows, const char *colu
         const ptrdiff_t z = w->depth * az->stride - az->before + kd * az->dilation;
         if (z != w->held_depth)
             forget_rows(w, z);
-        for (ptrdiff_t i = 0; i < rows - 1 + ay->kernel; i++)
-            w->rows[i] = row_of(w, z, y * ay->stride - ay->before + i * ay->dilation);
+        const ptrdiff_t first = y * ay->stride; /* not negative, other than before padding */
+        ptrdiff_t slot = first % c->f->slots;
+        for (ptrdiff_t i = 0; i < rows - 1 + ay->kernel; i++) {
+            w->rows[i] = row_of(w, z, first - ay->before + i * ay->dilation, slot);
+            slot += ay->dilation; /* less than there are slots, unless this was the last one */
+            slot -= slot >= c->f->slots ? c->f->slots : 0;
+        }
         c->kernels->columns(&(dc_columns){
             .rows = (int)rows,
             .vectors = dc_ceil_div(columns_of(w), c->kernels->lanes),
