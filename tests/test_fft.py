@@ -232,6 +232,10 @@ def test_layers_keep_few_packings():
 def test_what_cannot_be_served_is_refused_with_the_reason():
     with pytest.raises(ValueError, match="'fft' needs input channels, and weight has none"):
         directconv.conv1d(np.ones((0, 5)), np.ones((1, 0, 3)), algorithm="fft")
+    x, w = np.ones((1, 5)), np.ones((1, 1, 2))
+    for algorithm, span in (("fft", r"at most 2\*\*24"), ("separable", r"less than 2\*\*29")):
+        with pytest.raises(ValueError, match=f"'{algorithm}' needs kernels that span {span}"):
+            directconv.conv1d(x, w, padding="full", dilation=2**33, algorithm=algorithm)
 
 
 def test_empty_results():

@@ -96,9 +96,9 @@ def conv2d(
     """Convolve images with filters (cross-correlation, as in every neural-network library).
 
     Each output is ``bias + sum(input * weight)`` over the window below the filter, plus
-    `residual`, clamped by `activation`. Computed directly: no im2col matrix is made, and the
-    workspace stays below 512 KiB per thread (a kernel of thousands of taps may need
-    more, at most about as much as its own weights).
+    `residual`, clamped by `activation`. No im2col matrix is made, and the workspace stays
+    below 512 KiB per thread (a kernel of thousands of taps may need more, about as much as
+    its own weights; large kernels that are transformed, some MiB).
 
     Parameters
     ----------

@@ -19,9 +19,10 @@ static const double RING_BYTES = 900e3; /* larger rings of transformed rows leav
 static const double MARGIN =
     1.2; /* "auto" takes row transforms where they seem faster by this much */
 enum {
-    SUM_BYTES = 256 * 1024, /* sums that wait for further channels */
-    PANEL = 8,              /* output channels that share the transforms of the input */
-    SHORTEST_FOR_AUTO = 6,  /* shorter rows of a kernel are not looked at */
+    SUM_BYTES = 256 * 1024,  /* sums that wait for further channels */
+    PANEL = 8,               /* output channels that share the transforms of the input */
+    LONGEST_REACH = 1 << 24, /* of a kernel, gaps of its dilation included: they are stored */
+    SHORTEST_FOR_AUTO = 6,   /* shorter rows of a kernel are not looked at */
 };
 
 typedef struct {
@@ -202,6 +203,9 @@ static const char *refusal(const dc_problem *p, const dc_kernels *kernels)
     (void)kernels;
     if (p->in_channels == 0)
         return "algorithm 'fft' needs input channels, and weight has none; use 'direct'";
+    if (p->axis[2].dilation > LONGEST_REACH / p->axis[2].kernel)
+        return "algorithm 'fft' needs kernels that span at most 2**24 positions of a row; use "
+               "'direct'";
     return NULL;
 }
 

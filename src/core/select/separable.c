@@ -14,6 +14,10 @@ static const char *refusal(const dc_problem *p, const dc_kernels *kernels)
     if (p->in_channels != p->groups || p->in_channels == 0)
         return "algorithm 'separable' needs one input channel per group; use 'auto' or "
                "'direct'";
+    if (p->axis[2].dilation > INT32_MAX / 4 / p->axis[2].kernel)
+        return "algorithm 'separable' needs kernels that span less than 2**29 positions of a "
+               "row; use "
+               "'auto' or 'direct'";
     return NULL;
 }
 
