@@ -33,6 +33,11 @@ class Case:
     def products(self):
         return int(np.prod(self.w.shape[1:]))
 
+    @property
+    def channels(self):
+        """Input and output channels of a group."""
+        return self.w.shape[1], self.w.shape[0] // self.options["groups"]
+
     def call(self, function, **more):
         """The result of function, as (N, OC, *spatial) whatever the layout."""
         x, residual = (self._given(array) for array in (self.x, self.residual))

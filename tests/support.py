@@ -83,6 +83,12 @@ def rounding_bound(products, dtype, magnitude, reference_rounds=True):
     return twice * (products + 2) * unit * magnitude
 
 
+def winograd_bound(dtype, magnitude):
+    """The documented bound on errors of Winograd's algorithm (docs/accuracy.md): in proportion
+    to the largest magnitude among the outputs, since a tile's errors spread over it."""
+    return 64 * np.finfo(dtype).eps / 2 * np.max(magnitude, initial=0)
+
+
 def same_bits(one, other):
     """Whether two arrays are the same to the bit, whatever their strides. NaN equals NaN."""
     if one.shape != other.shape or one.dtype != other.dtype:

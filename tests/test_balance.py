@@ -12,6 +12,7 @@ from directconv.cli.layers import LAYERS
 BATCHES = (1, 2, 3, 8, 16, 64)
 THREADS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 ENOUGH = 50e6  # operations per thread
+SAVED = {"direct": 1, "winograd": 4, "fft": 8}  # products of the definition for one that is computed
 
 
 def plan_of(layer, layout, isa):
@@ -41,7 +42,7 @@ def test_the_slowest_thread_has_little_more_than_its_share(isa, layout):
         plan = plan_of(layer, layout, _runtime.current_isa())
         for batch in BATCHES:
             for threads in THREADS:
-                if plan.operations * batch / threads >= ENOUGH:
+                if plan.operations * batch / threads >= ENOUGH * SAVED[plan.algorithm]:
                     imbalance = plan.imbalance(batch, threads)
                     assert imbalance >= 1 - 1e-9
                     if imbalance > 1.15:

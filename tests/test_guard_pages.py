@@ -57,10 +57,16 @@ def convolve_everything():
             for at_end in (False, True):
                 given = [guarded.array(a, at_end) for a in (in_layout(x, layout), w, b)]
                 residual, out = (guarded.array(a, at_end) for a in (r, np.zeros_like(r)))
-                CONV[1](*given, padding=pad, layout=layout, out=out)
+                options = {"padding": pad, "layout": layout, "out": out}
+                options["algorithm"] = "direct"
+                CONV[1](*given, **options)
                 np.testing.assert_array_equal(channels_first(out, layout), expected)
-                CONV[1](*given, padding=pad, layout=layout, out=out, residual=residual)
+                CONV[1](*given, **options, residual=residual)
                 np.testing.assert_array_equal(out, in_layout(expected, layout) + r)
+                if kernel > 1 and min(channels, out_channels) >= 8:
+                    options["algorithm"] = "winograd"
+                    CONV[1](*given, **options)
+                    np.testing.assert_allclose(channels_first(out, layout), expected, atol=0.1)
     print("done")
 
 

@@ -30,10 +30,10 @@ import os, sys, threading
 import numpy as np, directconv
 x = np.ones((1, 32, 40, 40), np.float32)
 w = np.ones((32, 32, 3, 3), np.float32)
-layer = directconv.Conv2d(w)
+layer = directconv.Conv2d(w, algorithm="direct")
 
 def right(threads):
-    return bool((directconv.conv2d(x, w, threads=threads) == 288).all()
+    return bool((directconv.conv2d(x, w, algorithm="direct", threads=threads) == 288).all()
                 and (layer(x, threads=threads) == 288).all())
 """
 
@@ -263,7 +263,7 @@ if __name__ == "__main__":
     if method not in multiprocessing.get_all_start_methods():
         print("absent")
         sys.exit()
-    layer = directconv.Conv2d(np.ones((16, 16, 3, 3), np.float32))
+    layer = directconv.Conv2d(np.ones((16, 16, 3, 3), np.float32), algorithm="direct")
     assert convolve((layer, 1)) == 144
     with multiprocessing.get_context(method).Pool(2) as pool:
         print(pool.map(convolve, [(layer, value) for value in range(4)]))

@@ -1,6 +1,7 @@
 """Every width, every number of channels, and shapes that force each way of cutting the work.
 
-The data are small whole numbers, so every comparison is for equality.
+The data are small whole numbers, so every comparison is for equality; that is what "direct"
+promises.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ def check(x_shape, w_shape, dtype="float32", layout="channels_first", threads=1,
     x, w, b, expected = data(x_shape, w_shape, **options)
     x = in_layout(x.astype(dtype), layout)
     function = CONV[len(w_shape) - 2]
-    y = function(x, w.astype(dtype), b.astype(dtype), layout=layout, threads=threads, **options)
+    y = function(
+        x, w.astype(dtype), b.astype(dtype), layout=layout, threads=threads,
+        algorithm="direct", **options,
+    )  # fmt: skip
     np.testing.assert_array_equal(
         channels_first(y, layout), expected, err_msg=f"{x_shape} {w_shape} {dtype} {layout}"
     )
@@ -120,7 +124,7 @@ def test_every_way_of_cutting(isa, name, layout):
         check(x_shape, w_shape, dtype, layout, threads=2, **options)
 
 
-def test_both_families_are_among_the_cuts(isa):
+def test_the_dense_families_are_among_the_cuts(isa):
     families = set()
     for x_shape, w_shape, options in CUTS.values():
         spec = ConvSpec.create(
@@ -135,11 +139,11 @@ def test_both_families_are_among_the_cuts(isa):
             padding_value=0.0,
             layout="channels_first",
             activation=None,
-            algorithm="auto",
+            algorithm="direct",
         )
         plan = _execute.prepare(spec, x_shape, np.dtype("f4"), isa, packs_once=True).plan
         families.add(plan.family)
-    assert families == {"channel lanes", "pixel lanes"}
+    assert families >= {"channel lanes", "pixel lanes"}
 
 
 @both_layouts

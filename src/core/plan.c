@@ -9,6 +9,7 @@
 #include "memory.h"
 #include "rows/row_taps.h"
 #include "separable/separable.h"
+#include "winograd/winograd.h"
 
 struct dc_plan {
     dc_problem problem; /* axes reordered: see `order` */
@@ -29,9 +30,12 @@ struct dc_weights {
 static const dc_family_methods *methods(const dc_plan *plan)
 {
     const dc_family_methods *const families[DC_FAMILIES] = {
-        [DC_CHANNEL_LANES] = &dc_channel_lanes,         [DC_PIXEL_LANES] = &dc_pixel_lanes,
-        [DC_ROW_TRANSFORMS] = &dc_row_transforms,       [DC_ROW_TAPS] = &dc_row_taps,
+        [DC_CHANNEL_LANES] = &dc_channel_lanes,
+        [DC_PIXEL_LANES] = &dc_pixel_lanes,
+        [DC_ROW_TRANSFORMS] = &dc_row_transforms,
+        [DC_ROW_TAPS] = &dc_row_taps,
         [DC_SEPARABLE_FILTERS] = &dc_separable_filters,
+        [DC_WINOGRAD_TILES] = &dc_winograd_tiles,
     };
     return families[plan->schedule.family];
 }

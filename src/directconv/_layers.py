@@ -159,7 +159,7 @@ class _Conv:
         Returns
         -------
         str
-            "direct", "fft" or "separable".
+            "direct", "winograd", "fft" or "separable".
         """
         return self._prepared(input_shape).plan.algorithm
 

@@ -16,7 +16,8 @@ enum {
  * the `pixels` outputs i and the lanes j of `vectors` vectors of output channels. The K products
  * come as `segments` runs of `length` taps, so that a part of the input channels can be summed
  * without packing the weights anew. Sums start from `start` (one value per channel: the bias), or
- * from what `out` holds when start is NULL. */
+ * from what `out` holds when start is NULL; with `adds` that is added when the sum is finished, which
+ * makes smaller errors of a long sum in parts. */
 typedef struct dc_channel_tile {
     int pixels, vectors;
     ptrdiff_t segments, length;
@@ -29,6 +30,7 @@ typedef struct dc_channel_tile {
     const ptrdiff_t *out_at; /* where the sums of pixel i go: out + out_at[i] */
     const char *prefetch;    /* memory that will be read soon, and bytes of it per tap */
     ptrdiff_t prefetch_step;
+    bool adds;
     bool clamps; /* last part of the sum: apply the activation */
     double low, high;
 } dc_channel_tile;
@@ -144,6 +146,44 @@ typedef struct dc_columns {
     ptrdiff_t out_pitch;
 } dc_columns;
 
+/* Winograd: one-dimensional transforms of vectors. `points` values in become `outputs` outputs, or as many
+ * values again where outputs is 0 (a transform of inputs); one point: a copy. groups x items x
+ * `vectors` neighbouring vectors are transformed; all strides in elements. `add`, if given, has a
+ * value per lane of the vectors and is added to every output of a transform of products. In place where strides agree. */
+typedef struct dc_winograd_pass {
+    int points, outputs;
+    ptrdiff_t groups, items, vectors;
+    const void *in;
+    ptrdiff_t in_point, in_item, in_group;
+    void *out;
+    ptrdiff_t out_point, out_item, out_group;
+    const void *add;
+} dc_winograd_pass;
+
+/* The same for a matrix of up to 8 x 8 that is data. */
+typedef struct dc_matrix_pass {
+    int rows, columns;
+    const double *matrix;
+    ptrdiff_t items, vectors;
+    const void *in;
+    ptrdiff_t in_point, in_item;
+    void *out;
+    ptrdiff_t out_point, out_item;
+} dc_matrix_pass;
+
+/* Computes the sums of one pixel anew by their definition, where they are not finite. */
+#define DC_PADDED PTRDIFF_MIN
+typedef struct dc_redo {
+    ptrdiff_t channels, inputs, taps;
+    const void *source;
+    const ptrdiff_t *tap_at; /* offset of each tap, or DC_PADDED */
+    ptrdiff_t channel_stride;
+    double padding_value;
+    const void *weights; /* [oc][ic][tap] */
+    const void *bias;
+    void *sums;
+} dc_redo;
+
 typedef struct dc_kernels {
     int lanes;
     int panel_vectors;                    /* channel lanes: vectors of a panel, and ... */
@@ -168,6 +208,10 @@ typedef struct dc_kernels {
     void (*row)(const dc_row *);
     int column_rows;
     void (*columns)(const dc_columns *);
+    void (*winograd)(const dc_winograd_pass *);
+    void (*matrix_pass)(const dc_matrix_pass *);
+    bool (*all_finite)(const void *values, ptrdiff_t count); /* count: a multiple of lanes */
+    void (*redo_outputs)(const dc_redo *);
 } dc_kernels;
 
 typedef struct dc_variant {

@@ -30,6 +30,7 @@ bool dc_rows_serves(const dc_problem *problem, const dc_kernels *kernels);
 dc_status dc_rows_schedule_of(const dc_problem *problem, dc_schedule *schedule);
 double dc_rows_cycles(const dc_problem *problem, const dc_kernels *kernels);
 
-extern const dc_candidate dc_candidate_direct, dc_candidate_fft, dc_candidate_separable;
+extern const dc_candidate dc_candidate_direct, dc_candidate_winograd, dc_candidate_fft,
+    dc_candidate_separable;
 
 #endif

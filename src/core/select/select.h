@@ -15,6 +15,7 @@ typedef enum dc_family {
     DC_ROW_TRANSFORMS, /* lanes are signals: rows are transformed, spectra multiplied */
     DC_ROW_TAPS, /* lanes are outputs along one axis, taps a vector apart share what they load */
     DC_SEPARABLE_FILTERS, /* two passes: along columns, then along rows */
+    DC_WINOGRAD_TILES,    /* products of transformed tiles */
     DC_FAMILIES,
 } dc_family;
 
@@ -57,6 +58,26 @@ typedef struct dc_separable_schedule {
     ptrdiff_t pitch; /* elements of a staged row, and of a row of sums */
 } dc_separable_schedule;
 
+/* One axis of Winograd's algorithm: tiles of `outputs` outputs, `dilation` apart, from `points` products.
+ * Dilation splits the axis into phases with tiles of their own; a tile is numbered step * phases +
+ * phase. An axis that is not transformed has one point, and tiles of one output. */
+typedef struct dc_winograd_axis {
+    int points, outputs;
+    ptrdiff_t phases, steps;
+} dc_winograd_axis;
+
+typedef struct dc_winograd_schedule {
+    dc_winograd_axis axis[2]; /* rows, columns */
+    ptrdiff_t tiles;          /* of a block, at most: whole rows of tiles, or parts of one */
+    ptrdiff_t pieces;         /* that a row of tiles is cut into */
+    ptrdiff_t slices;         /* transformed planes kept, for the taps of the depth */
+    ptrdiff_t k_block;        /* input channels summed before the next */
+    ptrdiff_t chunk;          /* input channels transformed at once */
+    ptrdiff_t value_pitch, value_point; /* of transformed inputs: between tiles, and points */
+    ptrdiff_t sum_pitch, sum_point;     /* of products likewise */
+    ptrdiff_t columns_in, columns_out;  /* staged columns and outputs of a row of tiles */
+} dc_winograd_schedule;
+
 /* How one image and group is cut. A block is a box of outputs whose inputs are staged (copied, padded
  * and brought into the order of the sum) in the scratch memory of one thread. */
 typedef struct dc_schedule {
@@ -91,6 +112,7 @@ typedef struct dc_schedule {
     dc_fft_schedule fft;
     dc_rows_schedule rows;
     dc_separable_schedule separable;
+    dc_winograd_schedule winograd;
 } dc_schedule;
 
 /* Channel lanes: how many panels so many vectors make, and the panel `index`: its first vector and how

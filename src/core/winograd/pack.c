@@ -1,0 +1,208 @@
+/* Packing weights for Winograd's algorithm. */
+#include "memory.h"
+#include "winograd/winograd.h"
+
+#include <string.h>
+
+enum { CHANNELS_AT_ONCE = 16, MOST_POINTS = 8 };
+
+/* Finite points in the order of kernels/winograd.inc; the fourth value is that at infinity. */
+static const double POINTS_4[] = {0, 1, -1, 0};
+static const double POINTS_6[] = {0, 11.0 / 16, -11.0 / 16, 0, 1.5, -1.5};
+static const double POINTS_8[] = {0, 1, -1, 0, 2, -2, 0.5, -0.5};
+enum { AT_INFINITY = 3 };
+
+/* matrix[j][k]: what weight k adds to the value at point j, p_j^k over the product of its distances to
+ * the other points. One point: the weight itself. */
+static void weight_matrix(int points, ptrdiff_t taps, double *matrix)
+{
+    if (points == 1) {
+        matrix[0] = 1;
+        return;
+    }
+    const double *at = points == 4 ? POINTS_4 : points == 6 ? POINTS_6 : POINTS_8;
+    for (int j = 0; j < points; j++) {
+        double distances = 1, power = 1;
+        for (int other = 0; other < points; other++)
+            if (other != j && other != AT_INFINITY)
+                distances *= at[j] - at[other];
+        for (ptrdiff_t k = 0; k < taps; k++, power *= at[j])
+            matrix[j * taps + k] =
+                j == AT_INFINITY ? (k == taps - 1 ? 1 : 0) : power / distances;
+    }
+}
+
+/* What packing one panel needs to know. */
+typedef struct {
+    const dc_problem *p;
+    const dc_schedule *s;
+    const dc_kernels *kernels;
+    const dc_tensor *w;
+    ptrdiff_t bytes;
+    double matrix[2][MOST_POINTS * MOST_POINTS]; /* of rows and columns */
+    char *plain; /* [tap][input channel][lane] of a few input channels */
+    char
+        *halfway; /* [point of the rows][column][input channel][lane] of one tap of the depth */
+} packing;
+
+/* Output channels oc.. of input channels ic.. as `plain`. */
+static void gather_weights(const packing *k, ptrdiff_t oc, ptrdiff_t channels, ptrdiff_t lanes,
+                           ptrdiff_t ic, ptrdiff_t inputs)
+{
+    const dc_axis *axis = k->p->axis;
+    const dc_tensor *w = k->w;
+    char *out = k->plain;
+    if (channels < lanes)
+        memset(out, 0, (size_t)(k->s->taps * inputs * lanes * k->bytes));
+    for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
+        for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
+            for (ptrdiff_t x = 0; x < axis[2].kernel; x++) {
+                const ptrdiff_t at = oc * w->stride[0] + ic * w->stride[1] + z * w->stride[2] +
+                                     y * w->stride[3] + x * w->stride[4];
+                k->kernels->gather(&(dc_gather){
+                    .positions = inputs,
+                    .channels = channels,
+                    .source = (const char *)w->data + at * k->bytes,
+                    .position_stride = w->stride[1],
+                    .channel_stride = w->stride[0],
+                    .out = out,
+                    .pitch = lanes,
+                });
+                out += inputs * lanes * k->bytes;
+            }
+}
+
+/* From `plain` to input channels ic.. of a panel. */
+static void transform(const packing *k, ptrdiff_t lanes, ptrdiff_t ic, ptrdiff_t inputs,
+                      char *panel)
+{
+    const dc_axis *axis = k->p->axis;
+    const dc_winograd_axis *tiles = k->s->winograd.axis;
+    const ptrdiff_t run = inputs * lanes; /* elements that are transformed alike */
+    const ptrdiff_t row = axis[2].kernel * run;
+    const ptrdiff_t tap = k->s->group_in * lanes, point = axis[0].kernel * tap;
+    for (ptrdiff_t z = 0; z < axis[0].kernel; z++) {
+        k->kernels->matrix_pass(&(dc_matrix_pass){
+            .rows = tiles[0].points,
+            .columns = (int)axis[1].kernel,
+            .matrix = k->matrix[0],
+            .items = 1,
+            .vectors = row / k->kernels->lanes,
+            .in = k->plain + z * axis[1].kernel * row * k->bytes,
+            .in_point = row,
+            .out = k->halfway,
+            .out_point = row,
+        });
+        k->kernels->matrix_pass(&(dc_matrix_pass){
+            .rows = tiles[1].points,
+            .columns = (int)axis[2].kernel,
+            .matrix = k->matrix[1],
+            .items = tiles[0].points,
+            .vectors = run / k->kernels->lanes,
+            .in = k->halfway,
+            .in_point = run,
+            .in_item = row,
+            .out = panel + (z * tap + ic * lanes) * k->bytes,
+            .out_point = point,
+            .out_item = tiles[1].points * point,
+        });
+    }
+}
+
+static void pack_panels(const packing *k, ptrdiff_t group, char *out)
+{
+    const dc_schedule *s = k->s;
+    const ptrdiff_t one = k->kernels->lanes;
+    for (ptrdiff_t i = 0; i < s->panels; i++) {
+        ptrdiff_t first;
+        int width;
+        dc_panel(k->kernels, s->vectors, i, &first, &width);
+        const ptrdiff_t lanes = width * one,
+                        channels = dc_min(lanes, s->group_out - first * one);
+        char *panel = out + dc_winograd_weight_elements(s, k->p, first * one) * k->bytes;
+        for (ptrdiff_t ic = 0; ic < s->group_in; ic += CHANNELS_AT_ONCE) {
+            const ptrdiff_t inputs = dc_min(CHANNELS_AT_ONCE, s->group_in - ic);
+            gather_weights(k, group * s->group_out + first * one, channels, lanes, ic, inputs);
+            transform(k, lanes, ic, inputs, panel);
+        }
+    }
+}
+
+/* [oc][ic][tap], whatever strides the weights have. */
+static void copy_plain(const packing *k, char *out)
+{
+    const dc_axis *axis = k->p->axis;
+    const dc_tensor *w = k->w;
+    for (ptrdiff_t oc = 0; oc < k->p->out_channels; oc++)
+        for (ptrdiff_t ic = 0; ic < k->s->group_in; ic++)
+            for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
+                for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
+                    for (ptrdiff_t x = 0; x < axis[2].kernel; x++, out += k->bytes) {
+                        const ptrdiff_t at = oc * w->stride[0] + ic * w->stride[1] +
+                                             z * w->stride[2] + y * w->stride[3] +
+                                             x * w->stride[4];
+                        memcpy(out, (const char *)w->data + at * k->bytes, (size_t)k->bytes);
+                    }
+}
+
+static dc_status allocate(const packing *k, dc_packed *packed)
+{
+    const dc_problem *p = k->p;
+    const dc_schedule *s = k->s;
+    const ptrdiff_t row = s->vectors * k->kernels->lanes;
+    size_t weights = (size_t)k->bytes, bias = (size_t)k->bytes, plain = (size_t)k->bytes;
+    const ptrdiff_t points = s->winograd.axis[0].points * s->winograd.axis[1].points;
+    if (!dc_multiply(&weights, (size_t)(points * p->axis[0].kernel)) ||
+        !dc_multiply(&weights, (size_t)s->group_in) || !dc_multiply(&weights, (size_t)row) ||
+        !dc_multiply(&weights, (size_t)p->groups) || !dc_multiply(&bias, (size_t)row) ||
+        !dc_multiply(&bias, (size_t)p->groups) || !dc_multiply(&plain, (size_t)s->taps) ||
+        !dc_multiply(&plain, (size_t)s->group_in) ||
+        !dc_multiply(&plain, (size_t)p->out_channels))
+        return DC_TOO_LARGE;
+    packed->bytes = weights + bias + plain;
+    packed->weights = dc_allocate(weights);
+    packed->bias = dc_allocate(bias);
+    packed->plain = dc_allocate(plain);
+    if (!packed->weights || !packed->bias || !packed->plain)
+        return DC_NO_MEMORY;
+    memset(packed->bias, 0, bias);
+    return DC_OK;
+}
+
+dc_status dc_winograd_pack(const dc_problem *p, const dc_schedule *s, const dc_kernels *kernels,
+                           const dc_tensor *w, const void *bias, ptrdiff_t bias_stride,
+                           dc_packed *packed)
+{
+    packing k = {.p = p, .s = s, .kernels = kernels, .w = w};
+    k.bytes = (ptrdiff_t)dc_element_bytes(p->element);
+    const dc_status status = allocate(&k, packed);
+    if (status != DC_OK)
+        return status;
+    const size_t run = (size_t)(CHANNELS_AT_ONCE * DC_TILE_VECTORS * kernels->lanes * k.bytes);
+    const size_t plain = (size_t)s->taps * run;
+    k.plain = dc_allocate(plain + (size_t)(MOST_POINTS * p->axis[2].kernel) * run);
+    if (!k.plain)
+        return DC_NO_MEMORY;
+    k.halfway = k.plain + plain;
+    for (int a = 0; a < 2; a++)
+        weight_matrix(s->winograd.axis[a].points, p->axis[a + 1].kernel, k.matrix[a]);
+
+    const ptrdiff_t row = s->vectors * kernels->lanes;
+    for (ptrdiff_t g = 0; g < p->groups; g++) {
+        pack_panels(&k, g,
+                    (char *)packed->weights +
+                        g * dc_winograd_weight_elements(s, p, row) * k.bytes);
+        if (bias)
+            kernels->gather(&(dc_gather){
+                .positions = 1,
+                .channels = s->group_out,
+                .source = (const char *)bias + g * s->group_out * bias_stride * k.bytes,
+                .channel_stride = bias_stride,
+                .out = (char *)packed->bias + g * row * k.bytes,
+                .pitch = row,
+            });
+    }
+    copy_plain(&k, packed->plain);
+    dc_release(k.plain);
+    return DC_OK;
+}
