@@ -120,6 +120,17 @@ def test_padding_modes_with_strides_and_dilations(mode, stride, dilation):
           padding_mode=mode, **value)  # fmt: skip
 
 
+@pytest.mark.parametrize("taps", [1, 2, 5, 9])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_rows_that_just_fit_a_transform(taps, groups):
+    """Where pads meet across the ends of a row: around 16, 32 and 64 points."""
+    for width in (10, 13, 14, 15, 16, 17, 29, 31, 32, 60, 64):
+        for before, after in ((2, 2), (0, 5), (5, 0), (taps - 1, taps - 1), (9, 9)):
+            x, w = normal(1, groups, 3, width), normal(groups, 1, 2, taps)
+            isas = directconv.available_isas()[:2]
+            check(x, w, None, isas, groups=groups, padding=[(2, 2), (before, after)])
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("taps", [1, 15, 16, 17, 64, 1000, 3100])
 def test_long_signals(taps, dtype):

@@ -52,7 +52,7 @@ static bool wraps(const dc_problem *p, const dc_fft_schedule *f)
     const dc_axis *x = &p->axis[2];
     return p->padding == DC_CONSTANT && p->padding_value == 0 && f->parts == 1 &&
            (double)x->before + (double)x->in <= (double)f->length &&
-           f->width + f->part - 1 - x->before <= f->length;
+           f->width + f->part - 1 - x->before <= f->length && f->width <= f->length;
 }
 
 /* Parts of the kernel and tiles of the outputs along the row; the number of rows per phase. */
