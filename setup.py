@@ -84,6 +84,7 @@ setup(
             "directconv._core",
             sources=["src/directconv/_core.pyx", *SOURCES],
             include_dirs=[str(CORE)],
+            libraries=[] if os.name == "nt" else ["m"],
             depends=HEADERS + KERNELS,
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             py_limited_api=True,

@@ -29,9 +29,11 @@ RANK = {
     "directconv": 1,  # the types that all speak of; its functions are plan's
     "kernels/": 2,
     "geometry": 2,
+    "transform": 2,
     "dispatch": 3,
     "staging": 3,
     "select/": 3,
+    "row_staging": 4,
     "family": 4,
     "families": 5,
     "plan": 6,

@@ -12,7 +12,11 @@ from directconv.cli.layers import LAYERS
 BATCHES = (1, 2, 3, 8, 16, 64)
 THREADS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 ENOUGH = 50e6  # operations per thread
-SAVED = {"direct": 1, "winograd": 4}  # products of the definition for one that is computed
+SAVED = {
+    "direct": 1,
+    "winograd": 4,
+    "fft": 8,
+}  # products of the definition for one that is computed
 
 
 def plan_of(layer, layout, isa):

@@ -72,12 +72,43 @@ def convolve_everything():
     print("done")
 
 
+def convolve_by_rows():
+    """Families that work row by row: transforms, taps of one axis, separable filters."""
+    rng = np.random.default_rng(0)
+    guarded = Guarded()
+    for algorithm, channels, size, kernel, options in (
+        ("fft", 1, (5, 300), (3, 20), {}),
+        ("fft", 17, (20, 23), (4, 9), {"padding": 3}),
+        ("fft", 2, (1, 3000), (1, 90), {"stride": (1, 3)}),
+        ("direct", 2, (1, 333), (1, 21), {}),
+        ("separable", 1, (30, 200), (5, 7), {}),
+        ("separable", 2, (9, 5), (3, 3), {"padding": 1, "dilation": 2}),
+    ):
+        x = integers(rng, (1, channels, *size), "f4")
+        w = np.broadcast_to(
+            integers(rng, (channels, 1, 1, kernel[1]), "f4"), (channels, 1, *kernel)
+        )
+        expected = in_double(x, w, groups=channels, **options)
+        for layout in LAYOUTS:
+            r = in_layout(integers(rng, expected.shape, "f4"), layout)
+            for at_end in (False, True):
+                given = [guarded.array(a, at_end) for a in (in_layout(x, layout), w)]
+                residual, out = (guarded.array(a, at_end) for a in (r, np.zeros_like(r)))
+                for add in (None, residual):
+                    CONV[2](*given, groups=channels, layout=layout, out=out, residual=add,
+                            algorithm=algorithm, **options)  # fmt: skip
+                    total = in_layout(expected, layout) + (0 if add is None else r)
+                    np.testing.assert_allclose(out, total, atol=1e-3)
+    print("done")
+
+
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
-def test_no_instruction_set_leaves_the_arrays(isa):
+@pytest.mark.parametrize("function", ["convolve_everything", "convolve_by_rows"])
+def test_no_instruction_set_leaves_the_arrays(isa, function):
     code = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import test_guard_pages
-test_guard_pages.convolve_everything()
+test_guard_pages.{function}()
 """
     assert printed_by(code, DIRECTCONV_ISA=isa) == "done"

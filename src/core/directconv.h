@@ -77,10 +77,11 @@ dc_status dc_plan_create(const dc_problem *problem, dc_plan **result, const char
 void dc_plan_destroy(dc_plan *plan);
 
 /* Weights and bias in the order that the plan's kernels read them. Plans that differ in the sizes of the
- * image only and have the same packing may share them. Immutable. */
+ * image only and have the same packing may share them. Immutable. Some algorithms look at the values: one
+ * that cannot serve them says why. */
 typedef struct dc_weights dc_weights;
 dc_status dc_weights_create(const dc_plan *plan, const dc_tensor *weights, const void *bias,
-                            ptrdiff_t bias_stride, dc_weights **result);
+                            ptrdiff_t bias_stride, dc_weights **result, const char **reason);
 void dc_weights_destroy(dc_weights *weights);
 size_t dc_weights_bytes(const dc_weights *weights);
 int64_t dc_plan_packing(const dc_plan *plan);

@@ -32,6 +32,7 @@ typedef struct dc_family_methods {
     const char *algorithm, *name; /* the user's word, and the kernels' */
     bool casts;                   /* reads and writes all forms of storage, packs them, too */
     dc_pack *pack;
+    const char *pack_refusal; /* why pack may return DC_UNSUPPORTED, where it may */
     /* Bytes of scratch: shared by all threads, and for each of them. */
     size_t (*shared_bytes)(const dc_problem *, const dc_schedule *);
     size_t (*thread_bytes)(const dc_problem *, const dc_schedule *);

@@ -5,7 +5,10 @@
 #include "dense/channel_lanes.h"
 #include "dense/pixel_lanes.h"
 #include "dispatch.h"
+#include "fft/fft.h"
 #include "memory.h"
+#include "rows/row_taps.h"
+#include "separable/separable.h"
 #include "winograd/winograd.h"
 
 struct dc_plan {
@@ -29,6 +32,9 @@ static const dc_family_methods *methods(const dc_plan *plan)
     const dc_family_methods *const families[DC_FAMILIES] = {
         [DC_CHANNEL_LANES] = &dc_channel_lanes,
         [DC_PIXEL_LANES] = &dc_pixel_lanes,
+        [DC_ROW_TRANSFORMS] = &dc_row_transforms,
+        [DC_ROW_TAPS] = &dc_row_taps,
+        [DC_SEPARABLE_FILTERS] = &dc_separable_filters,
         [DC_WINOGRAD_TILES] = &dc_winograd_tiles,
     };
     return families[plan->schedule.family];
@@ -147,10 +153,11 @@ void dc_weights_destroy(dc_weights *w)
 }
 
 dc_status dc_weights_create(const dc_plan *plan, const dc_tensor *weights, const void *bias,
-                            ptrdiff_t bias_stride, dc_weights **result)
+                            ptrdiff_t bias_stride, dc_weights **result, const char **reason)
 {
     const dc_schedule *s = &plan->schedule;
     *result = NULL;
+    *reason = NULL;
     if (!readable(plan, weights))
         return DC_INVALID;
     dc_weights *w = dc_allocate(sizeof *w);
@@ -166,6 +173,7 @@ dc_status dc_weights_create(const dc_plan *plan, const dc_tensor *weights, const
     dc_status status = methods(plan)->pack(&plan->problem, s, plan->kernels, &given, bias,
                                            bias_stride, &w->packed);
     if (status != DC_OK) {
+        *reason = methods(plan)->pack_refusal;
         dc_weights_destroy(w);
         return status;
     }

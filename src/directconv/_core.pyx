@@ -61,7 +61,7 @@ cdef extern from "directconv.h" nogil:
     double dc_spread_operations(const dc_problem *)
     size_t dc_element_bytes(dc_element)
     dc_status dc_weights_create(const dc_plan *, const dc_tensor *, const void *, Py_ssize_t,
-                                dc_weights **)
+                                dc_weights **, const char **)
     void dc_weights_destroy(dc_weights *)
     size_t dc_weights_bytes(const dc_weights *)
     dc_status dc_plan_create(const dc_problem *, dc_plan **, const char **)
@@ -189,19 +189,21 @@ cdef class Plan:
         cdef dc_tensor tensor
         cdef Py_buffer w, b
         cdef dc_status status
+        cdef const char *reason = NULL
         PyObject_GetBuffer(weight, &w, PyBUF_STRIDED_RO)
         try:
             read_tensor(&w, storage, self.dims, False, &tensor)
             if bias is None:
-                status = dc_weights_create(self.plan, &tensor, NULL, 0, &packed.weights)
+                status = dc_weights_create(self.plan, &tensor, NULL, 0, &packed.weights,
+                                           &reason)
             else:
                 PyObject_GetBuffer(bias, &b, PyBUF_STRIDED_RO)
                 status = dc_weights_create(self.plan, &tensor, b.buf,
-                                           b.strides[0] // b.itemsize, &packed.weights)
+                                           b.strides[0] // b.itemsize, &packed.weights, &reason)
                 PyBuffer_Release(&b)
         finally:
             PyBuffer_Release(&w)
-        check(status, NULL)
+        check(status, reason)
         return packed
 
     def execute(self, Weights weights not None, input, residual, out, int threads,

@@ -96,7 +96,8 @@ def conv2d(
     Each output is ``bias + sum(input * weight)`` over the window below the filter, plus
     `residual`, clamped by `activation`. No im2col matrix is made: the workspace stays below
     512 KiB per thread for "direct" (a kernel of thousands of taps may need more, at most about
-    as much as its own weights), and is 1 to 4 MiB per thread for "winograd".
+    as much as its own weights), is 1 to 4 MiB per thread for "winograd", and some MiB for
+    large kernels with "fft".
 
     Parameters
     ----------
@@ -131,7 +132,9 @@ def conv2d(
         "auto" chooses by the shapes alone. "direct" sums products as the definition reads, and
         is exact for small whole numbers. "winograd" (stride 1, kernels of 2 to 7 positions, at
         least 8 channels per group) takes two to four times less products, with errors as small
-        for data of one magnitude. "fft" and "separable" are reserved.
+        for data of one magnitude. "fft" transforms rows and pays for kernels from about 10
+        wide. "separable" needs one input channel per group and filters that are outer products;
+        "auto" does not take it.
     threads : int, optional
         `get_num_threads()` if not given. The result has the same bits with any number.
 
@@ -157,10 +160,11 @@ def conv2d(
     For float32 and "direct" the error of an output of L products is at most
     ``(L + 2) * 2**-24`` times the same sum of absolute values (a chain of L fused
     multiply-adds; Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed., section
-    3.1). Winograd's algorithm (Lavin and
-    Gray, "Fast Algorithms for Convolutional Neural Networks", 2016) has errors of at most
-    ``64 * 2**-24`` times the largest of those sums in the image. Outputs that it cannot
-    represent (a NaN or an infinity in reach, overflow) are summed directly.
+    3.1). Winograd's algorithm (Lavin and Gray, "Fast Algorithms for Convolutional Neural
+    Networks", 2016) has errors of at most ``64 * 2**-24`` times the largest of those sums in
+    the image. With "fft" errors are in proportion to the largest values around an output, in
+    the same rows of the image, and as small for data of one magnitude. Outputs that these two
+    cannot represent (a NaN or an infinity in reach, overflow) are summed directly.
 
     Examples
     --------

@@ -194,7 +194,7 @@ class _Conv(Layer):
         Returns
         -------
         str
-            "direct" or "winograd".
+            "direct", "winograd", "fft" or "separable".
         """
         return self._prepared(input_shape).plan.algorithm
 

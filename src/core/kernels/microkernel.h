@@ -87,6 +87,71 @@ typedef struct dc_gather {
     bool gaps; /* what lies between two rows may be overwritten */
 } dc_gather;
 
+/* Row transforms: signals in lanes. Point i of the signals has its real parts at re + i * pitch, one lane
+ * each, and its imaginary parts at im + i * pitch. */
+typedef struct dc_fft_signal {
+    void *re, *im;
+    ptrdiff_t pitch;
+} dc_fft_signal;
+
+/* out[f] = sum over i of in[i] exp(-2 pi i f i / length): see transform.h for radices and factors. The
+ * passes work in `work` by turns, the first one writes work[0]. work[1] may be `in`, and `out` the one
+ * that the last pass does not read. */
+typedef struct dc_fft {
+    ptrdiff_t length;
+    int passes;
+    const int *radix;
+    const void *factors;
+    dc_fft_signal in, work[2], out;
+} dc_fft;
+
+/* out[r][f] = sum over k of spectra[f][at[k + r*step]] * weights[f][k], complex, for `rows` rows r: one, two,
+ * four or fft_rows. Points are [re LANES][im LANES]; weights the same, or [re][im] for all lanes. Sums
+ * start from zero, or from `out`. */
+typedef struct dc_fft_product {
+    int rows;
+    bool by_lane, continues;
+    ptrdiff_t length, terms, step;
+    const ptrdiff_t *at;
+    const void *spectra;
+    ptrdiff_t spectra_pitch; /* between frequencies */
+    const void *weights;
+    void *out;
+    ptrdiff_t out_pitch; /* between rows */
+} dc_fft_product;
+
+/* Takes the spectra of two real signals per lane apart, and stores their conjugates divided by `length`,
+ * those of the real parts' signals first: by lane as vectors, otherwise one [re][im] per lane. */
+typedef struct dc_fft_spectra {
+    ptrdiff_t length;
+    bool by_lane;
+    int re_lanes, im_lanes;
+    dc_fft_signal in;
+    void *out;
+    ptrdiff_t pitch; /* between frequencies */
+} dc_fft_spectra;
+
+/* Row taps: out[i] = start + sum over k of source[i + k] * weights[k], for at least a vector of outputs. */
+typedef struct dc_row {
+    ptrdiff_t outputs, taps;
+    const void *source, *weights, *start; /* one value */
+    void *out;
+    bool clamps;
+    double low, high;
+} dc_row;
+
+/* Sums along columns: out[r][j] = sum over k of source[r + k][j] * weights[k], for `rows` rows r (one, or
+ * column_rows) and whole vectors of columns j. Sums start from zero, or from `out`. */
+typedef struct dc_columns {
+    int rows;
+    ptrdiff_t vectors, taps;
+    const void *const *source;
+    const void *weights;
+    bool continues;
+    void *out;
+    ptrdiff_t out_pitch;
+} dc_columns;
+
 /* Winograd: one-dimensional transforms of vectors. `points` values in become `outputs` outputs, or as many
  * values again where outputs is 0 (a transform of inputs); one point: a copy. groups x items x
  * `vectors` neighbouring vectors are transformed; all strides in elements. `add`, if given, has a
@@ -178,6 +243,17 @@ typedef struct dc_kernels {
     void (*gather)(const dc_gather *);
     void (*fill)(void *out, ptrdiff_t rows, ptrdiff_t pitch, ptrdiff_t count, double value);
     double (*fma_operations)(ptrdiff_t repeats);
+    int fft_rows; /* row transforms: rows of a product */
+    void (*fft)(const dc_fft *);
+    void (*fft_product)(const dc_fft_product *);
+    void (*fft_spectra)(const dc_fft_spectra *);
+    /* out[i][lane] = lanes[lane][i] for whole vectors of positions i. */
+    void (*fft_load)(const void *const *lanes, ptrdiff_t count, void *out);
+    /* results[i][lane] += bias[lane]; returns which lanes hold a value that is not finite. */
+    uint32_t (*fft_finish)(void *results, ptrdiff_t count, ptrdiff_t pitch, const void *bias);
+    void (*row)(const dc_row *);
+    int column_rows;
+    void (*columns)(const dc_columns *);
     void (*winograd)(const dc_winograd_pass *);
     void (*matrix_pass)(const dc_matrix_pass *);
     bool (*all_finite)(const void *values, ptrdiff_t count); /* count: a multiple of lanes */

@@ -331,6 +331,8 @@ static dc_status schedule_family(const dc_problem *p, const dc_kernels *kernels,
 
 static dc_status schedule_dense(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
 {
+    if (dc_rows_serves(p, kernels))
+        return dc_rows_schedule_of(p, s);
     const dc_schedule empty = *s;
     const dc_status status = schedule_family(p, kernels, DC_CHANNEL_LANES, s);
     if (s->group_in == 0 || s->group_out == 0)
@@ -353,6 +355,8 @@ static const char *refusal(const dc_problem *p, const dc_kernels *kernels)
 
 static double cycles(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
 {
+    if (s->family == DC_ROW_TAPS)
+        return dc_rows_cycles(p, kernels);
     const double sums = dense_cycles(p, kernels, s);
     const double weights = (double)s->taps * (double)s->group_in * (double)p->out_channels;
     return p->packs_once ? sums : sums + weights / PACKED_PER_CYCLE;

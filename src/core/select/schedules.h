@@ -24,6 +24,13 @@ typedef struct dc_candidate {
     double (*cycles)(const dc_problem *, const dc_kernels *, const dc_schedule *);
 } dc_candidate;
 
-extern const dc_candidate dc_candidate_direct, dc_candidate_winograd;
+/* Direct convolution along one axis, by its own family: whether it serves the problem, its schedule, and
+ * its time (see dc_candidate). */
+bool dc_rows_serves(const dc_problem *problem, const dc_kernels *kernels);
+dc_status dc_rows_schedule_of(const dc_problem *problem, dc_schedule *schedule);
+double dc_rows_cycles(const dc_problem *problem, const dc_kernels *kernels);
+
+extern const dc_candidate dc_candidate_direct, dc_candidate_winograd, dc_candidate_fft,
+    dc_candidate_separable;
 
 #endif

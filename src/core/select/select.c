@@ -3,24 +3,13 @@
 
 static const double THREAD_OPERATIONS = 4e5; /* less work than this is not worth a thread */
 
-static const char *unavailable(dc_algorithm algorithm)
-{
-    switch (algorithm) {
-    case DC_FFT:
-        return "FFT convolution is not part of this version; use 'auto' or 'direct'";
-    case DC_SEPARABLE:
-        return "separable convolution is not part of this version; use 'auto' or 'direct'";
-    default:
-        return NULL;
-    }
-}
-
 /* In the order of preference where estimates are equal. */
-enum { CANDIDATES = 2 };
+enum { CANDIDATES = 4 };
 
 static const dc_candidate *candidate_at(int index)
 {
-    const dc_candidate *const all[CANDIDATES] = {&dc_candidate_direct, &dc_candidate_winograd};
+    const dc_candidate *const all[CANDIDATES] = {&dc_candidate_direct, &dc_candidate_winograd,
+                                                 &dc_candidate_fft, &dc_candidate_separable};
     return all[index];
 }
 
@@ -56,9 +45,6 @@ static dc_status choose(const dc_problem *p, const dc_kernels *kernels, dc_sched
 dc_status dc_select(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s,
                     const char **reason)
 {
-    *reason = unavailable(p->algorithm);
-    if (*reason)
-        return DC_UNSUPPORTED;
     *s = (dc_schedule){.group_in = p->in_channels / p->groups,
                        .group_out = p->out_channels / p->groups};
     const ptrdiff_t kernel[] = {p->axis[0].kernel, p->axis[1].kernel, p->axis[2].kernel};

@@ -12,9 +12,51 @@
 typedef enum dc_family {
     DC_CHANNEL_LANES,  /* lanes are output channels, inputs are broadcast */
     DC_PIXEL_LANES,    /* lanes are output pixels, weights are broadcast */
-    DC_WINOGRAD_TILES, /* products of transformed tiles */
+    DC_ROW_TRANSFORMS, /* lanes are signals: rows are transformed, spectra multiplied */
+    DC_ROW_TAPS, /* lanes are outputs along one axis, taps a vector apart share what they load */
+    DC_SEPARABLE_FILTERS, /* two passes: along columns, then along rows */
+    DC_WINOGRAD_TILES,    /* products of transformed tiles */
     DC_FAMILIES,
 } dc_family;
+
+/* Row transforms. Along the innermost axis outputs are computed for stride 1, in tiles that a circular
+ * correlation of `length` points yields; dilated kernels count with their gaps. A piece is one tile of a
+ * band of rows: a signal per row. Each lane holds two pieces, as real and imaginary part: of groups of its
+ * own (lanes_are_groups), or of the same group in all lanes. A problem of one axis has segments for rows,
+ * one tile apart, and its kernel is cut into parts of that length, one per "kernel row". */
+typedef struct dc_fft_schedule {
+    int transform;   /* see transform.h */
+    ptrdiff_t lanes; /* of a vector */
+    bool lanes_are_groups, segments;
+    ptrdiff_t length;
+    ptrdiff_t part, parts; /* columns of the kernel that are transformed together */
+    ptrdiff_t sources;     /* what is summed beside kernel rows: channels, depths, parts */
+    ptrdiff_t terms;       /* kernel rows, or parts of a kernel of one axis */
+    ptrdiff_t width;       /* outputs of a row, for stride 1 */
+    ptrdiff_t tile, tiles;
+    ptrdiff_t phases, step; /* of rows: those of a phase are spaced like the kernel's */
+    ptrdiff_t band, bands;  /* rows of a band, in each phase */
+    ptrdiff_t pieces;       /* that are transformed together */
+    ptrdiff_t piece_groups, lane_groups; /* how often, and how many blocks of groups */
+    ptrdiff_t rows;                      /* multiplied together */
+    ptrdiff_t block;                     /* rows of a unit of work */
+    ptrdiff_t slots;                     /* transformed rows that are kept */
+    ptrdiff_t panel; /* output channels of a group whose sums are kept; 0: none */
+    double cycles;
+} dc_fft_schedule;
+
+/* Row taps: a row is cut into parts of about as many outputs. */
+typedef struct dc_rows_schedule {
+    ptrdiff_t block, blocks;
+} dc_rows_schedule;
+
+/* Separable filters: the outputs are cut into bands of rows, and rows into parts. */
+typedef struct dc_separable_schedule {
+    ptrdiff_t rows;  /* summed together along the columns */
+    ptrdiff_t slots; /* rows of the input that are kept */
+    ptrdiff_t width, parts, bands;
+    ptrdiff_t pitch; /* elements of a staged row, and of a row of sums */
+} dc_separable_schedule;
 
 /* One axis of Winograd's algorithm: tiles of `outputs` outputs, `dilation` apart, from `points` products.
  * Dilation splits the axis into phases with tiles of their own; a tile is numbered step * phases +
@@ -67,6 +109,9 @@ typedef struct dc_schedule {
     ptrdiff_t depth_sums,
         sum_pitch; /* sums of one output channel: of one depth, of the block */
 
+    dc_fft_schedule fft;
+    dc_rows_schedule rows;
+    dc_separable_schedule separable;
     dc_winograd_schedule winograd;
 } dc_schedule;
 

@@ -1,0 +1,205 @@
+/* Family "row taps": packing, memory and loop nest. Units are blocks of a row; the kernel reads the input
+ * itself where no padding is needed and elements are neighbours, and a staged copy otherwise. */
+#include "rows/row_taps.h"
+#include "memory.h"
+#include "parallel.h"
+#include "row_staging.h"
+
+typedef struct {
+    const dc_call *given;
+    const dc_problem *p;
+    const dc_schedule *s;
+    ptrdiff_t bytes, units;
+    bool clamps;
+    char *scratch;
+    size_t thread_bytes;
+} call;
+
+/* ---- Weights ---- */
+
+/* [output channel][tap] */
+static dc_status pack(const dc_problem *p, const dc_schedule *s, const dc_kernels *kernels,
+                      const dc_tensor *w, const void *bias, ptrdiff_t bias_stride,
+                      dc_packed *packed)
+{
+    const size_t bytes = dc_element_bytes(p->element);
+    size_t weight_bytes = bytes, bias_bytes = bytes;
+    if (!dc_multiply(&weight_bytes, (size_t)s->taps) ||
+        !dc_multiply(&weight_bytes, (size_t)p->out_channels) ||
+        !dc_multiply(&bias_bytes, (size_t)p->out_channels))
+        return DC_TOO_LARGE;
+    packed->bytes = weight_bytes + bias_bytes;
+    packed->weights = dc_allocate(weight_bytes);
+    packed->bias = dc_allocate(bias_bytes);
+    if (!packed->weights || !packed->bias)
+        return DC_NO_MEMORY;
+    for (ptrdiff_t oc = 0; oc < p->out_channels; oc++)
+        kernels->gather(&(dc_gather){
+            .positions = 1,
+            .channels = s->taps,
+            .source = (const char *)w->data + oc * w->stride[0] * (ptrdiff_t)bytes,
+            .channel_stride = w->stride[4],
+            .out = (char *)packed->weights + oc * s->taps * (ptrdiff_t)bytes,
+        });
+    if (bias)
+        kernels->gather(&(dc_gather){.positions = 1,
+                                     .channels = p->out_channels,
+                                     .source = bias,
+                                     .channel_stride = bias_stride,
+                                     .out = packed->bias});
+    else
+        kernels->fill(packed->bias, 1, 0, p->out_channels, 0);
+    return DC_OK;
+}
+
+/* ---- Memory ---- */
+
+static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+static size_t shared_bytes(const dc_problem *p, const dc_schedule *s)
+{
+    (void)p, (void)s;
+    return 0;
+}
+
+/* A block of inputs, and of sums. */
+static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
+{
+    const size_t bytes = dc_element_bytes(p->element), block = (size_t)s->rows.block;
+    return aligned((block + (size_t)s->taps) * bytes) + aligned(block * bytes);
+}
+
+/* ---- One block ---- */
+
+typedef struct {
+    ptrdiff_t image, group, first, count;
+} block;
+
+static const char *element_at(const call *c, const dc_tensor *t, const block *b,
+                              ptrdiff_t channel, ptrdiff_t x)
+{
+    const ptrdiff_t at = b->image * t->stride[0] + channel * t->stride[1] + x * t->stride[4];
+    return (const char *)t->data + at * c->bytes;
+}
+
+/* The inputs of a block, one after the other. */
+static const char *inputs_of(const call *c, const block *b, char *stage)
+{
+    const dc_axis *axis = &c->p->axis[2];
+    const dc_tensor *input = c->given->input;
+    const ptrdiff_t x = b->first - axis->before;
+    if (input->stride[4] == 1 && dc_axis_inside(axis, b->first, b->count))
+        return element_at(c, input, b, b->group, x);
+    const ptrdiff_t strides[4] = {0, 0, 0, input->stride[4]};
+    dc_stage_row(&(dc_staging){.kernels = c->given->kernels,
+                               .bytes = c->bytes,
+                               .padding_value = c->p->padding_value,
+                               .source = axis->in ? element_at(c, input, b, b->group, 0) : NULL,
+                               .strides = strides,
+                               .channels = 1,
+                               .out = stage},
+                 axis->in, c->p->padding, x, b->count + axis->kernel - 1, 1);
+    return stage;
+}
+
+static void store(const call *c, const block *b, ptrdiff_t channel, const char *sums)
+{
+    const dc_tensor *out = c->given->output, *add = c->given->residual;
+    dc_store s = {
+        .pixels = 1, /* outputs take the place of channels: sums are neighbours */
+        .channels = b->count,
+        .sums = sums,
+        .out = (char *)element_at(c, out, b, channel, b->first),
+        .channel_stride = out->stride[4],
+        .clamps = c->clamps,
+        .low = c->p->low,
+        .high = c->p->high,
+    };
+    if (add) {
+        s.residual = element_at(c, add, b, channel, b->first);
+        s.residual_channel_stride = add->stride[4];
+    }
+    c->given->kernels->store(&s);
+}
+
+static void run_block(const call *c, const block *b, char *scratch)
+{
+    const ptrdiff_t block_inputs = c->s->rows.block + c->s->taps;
+    char *sums = scratch + aligned((size_t)(block_inputs * c->bytes));
+    const char *source = inputs_of(c, b, scratch);
+    const bool stores = !c->given->residual && c->given->output->stride[4] == 1;
+    for (ptrdiff_t i = 0; i < c->s->group_out; i++) {
+        const ptrdiff_t channel = b->group * c->s->group_out + i;
+        c->given->kernels->row(&(dc_row){
+            .outputs = b->count,
+            .taps = c->s->taps,
+            .source = source,
+            .weights = (char *)c->given->packed->weights + channel * c->s->taps * c->bytes,
+            .start = (char *)c->given->packed->bias + channel * c->bytes,
+            .out =
+                stores ? (char *)element_at(c, c->given->output, b, channel, b->first) : sums,
+            .clamps = stores && c->clamps,
+            .low = c->p->low,
+            .high = c->p->high,
+        });
+        if (!stores)
+            store(c, b, channel, sums);
+    }
+}
+
+static void work(void *context, int thread, int team)
+{
+    const call *c = context;
+    const dc_rows_schedule *rows = &c->s->rows;
+    const ptrdiff_t out = c->p->axis[2].out, past = dc_split(c->units, team, thread + 1);
+    for (ptrdiff_t unit = dc_split(c->units, team, thread); unit < past; unit++) {
+        const ptrdiff_t index = unit % rows->blocks, row = unit / rows->blocks;
+        block b = {.image = row / c->p->groups, .group = row % c->p->groups};
+        b.first = dc_split(out, rows->blocks, index);
+        b.count = dc_split(out, rows->blocks, index + 1) - b.first;
+        run_block(c, &b, c->scratch + (size_t)thread * c->thread_bytes);
+    }
+}
+
+/* ---- One call ---- */
+
+static dc_status execute(const dc_call *given)
+{
+    const dc_problem *p = given->problem;
+    call c = {.given = given,
+              .p = p,
+              .s = given->schedule,
+              .bytes = (ptrdiff_t)dc_element_bytes(p->element),
+              .units = given->batch * p->groups * given->schedule->rows.blocks,
+              .clamps = p->low > -__builtin_inf() || p->high < __builtin_inf(),
+              .thread_bytes = thread_bytes(p, given->schedule)};
+    const int threads = (int)dc_min(given->threads, c.units);
+    size_t scratch = c.thread_bytes;
+    if (!dc_multiply(&scratch, (size_t)threads))
+        return DC_TOO_LARGE;
+    c.scratch = dc_allocate(scratch);
+    if (!c.scratch)
+        return DC_NO_MEMORY;
+    dc_parallel(threads, work, &c);
+    dc_release(c.scratch);
+    return DC_OK;
+}
+
+static double imbalance(const dc_problem *p, const dc_schedule *s, const dc_kernels *kernels,
+                        ptrdiff_t batch, int threads)
+{
+    (void)kernels;
+    const ptrdiff_t units = batch * p->groups * s->rows.blocks;
+    const ptrdiff_t team = dc_min(threads, units);
+    return (double)dc_ceil_div(units, team) * (double)team / (double)units;
+}
+
+const dc_family_methods dc_row_taps = {
+    .algorithm = "direct",
+    .name = "row taps",
+    .pack = pack,
+    .shared_bytes = shared_bytes,
+    .thread_bytes = thread_bytes,
+    .execute = execute,
+    .imbalance = imbalance,
+};
