@@ -8,7 +8,7 @@
 /* Weights and bias in a family's own order. Blocks that a family does not use are NULL. */
 typedef struct dc_packed {
     void *weights, *bias;
-    void *plain; /* [oc][tap][ic], for families that must redo some outputs */
+    void *plain; /* [oc][ic][tap], for families that must redo some outputs */
     size_t bytes;
 } dc_packed;
 

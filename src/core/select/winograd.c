@@ -44,9 +44,9 @@ static const char *refusal(const dc_problem *p, const dc_kernels *kernels)
             return "algorithm='winograd' needs a kernel of at most 7 positions along each "
                    "axis; "
                    "use 'auto' or 'direct'";
-        if (a > 0 && axis->kernel > 1 && axis->stride > 1)
-            return "algorithm='winograd' needs stride 1 along the last two axes; use 'auto' or "
-                   "'direct'";
+        if (axis->kernel > 1 && axis->stride > 1)
+            return "algorithm='winograd' needs stride 1 wherever the kernel has more than one "
+                   "position; use 'auto' or 'direct'";
         transformed += a > 0 && axis->kernel > 1;
     }
     if (transformed == 0)

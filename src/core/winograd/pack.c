@@ -40,9 +40,10 @@ typedef struct {
     const dc_tensor *w;
     ptrdiff_t bytes;
     double matrix[2][MOST_POINTS * MOST_POINTS]; /* of rows and columns */
-    char *plain; /* [tap][input channel][lane] of a few input channels */
-    char
-        *halfway; /* [point of the rows][column][input channel][lane] of one tap of the depth */
+    char *plain;   /* [tap][input channel][lane] of a few input channels */
+    char *halfway; /* [point of the rows][column][input channel][lane], one tap of the depth */
+    ptrdiff_t *row_at;
+    ptrdiff_t row_inputs, row_lanes; /* that row_at is for */
 } packing;
 
 static ptrdiff_t stored_bytes(const packing *k)
@@ -50,31 +51,64 @@ static ptrdiff_t stored_bytes(const packing *k)
     return dc_stored_bytes(k->w->storage, k->p->element);
 }
 
-/* Output channels oc.. of input channels ic.. as `plain`. */
-static void gather_weights(const packing *k, ptrdiff_t oc, ptrdiff_t channels, ptrdiff_t lanes,
+/* Whether a filter is one run of memory, [input channel][tap]. */
+static bool contiguous(const dc_problem *p, const dc_tensor *w)
+{
+    ptrdiff_t step = 1;
+    for (int a = 2; a >= 0; a--) {
+        if (p->axis[a].kernel > 1 && w->stride[a + 2] != step)
+            return false;
+        step *= p->axis[a].kernel;
+    }
+    return w->stride[1] == step;
+}
+
+/* Where the transposing gather of a run of filters puts its rows: [tap][input channel][lane]. */
+static void fill_rows(packing *k, ptrdiff_t inputs, ptrdiff_t lanes)
+{
+    const ptrdiff_t taps = k->s->taps;
+    if (k->row_inputs == inputs && k->row_lanes == lanes)
+        return;
+    for (ptrdiff_t c = 0; c < inputs; c++)
+        for (ptrdiff_t tap = 0; tap < taps; tap++)
+            k->row_at[c * taps + tap] = (tap * inputs + c) * lanes;
+    k->row_inputs = inputs;
+    k->row_lanes = lanes;
+}
+
+/* Output channels oc.. of input channels ic.. as `plain`: a run of filters at once, or tap by tap. */
+static void gather_weights(packing *k, ptrdiff_t oc, ptrdiff_t channels, ptrdiff_t lanes,
                            ptrdiff_t ic, ptrdiff_t inputs)
 {
     const dc_axis *axis = k->p->axis;
     const dc_tensor *w = k->w;
-    char *out = k->plain;
+    dc_gather gather = {.positions = inputs,
+                        .channels = channels,
+                        .position_stride = w->stride[1],
+                        .channel_stride = w->stride[0],
+                        .out = k->plain,
+                        .pitch = lanes,
+                        .storage = w->storage};
+    const ptrdiff_t first = oc * w->stride[0] + ic * w->stride[1];
     if (channels < lanes)
-        memset(out, 0, (size_t)(k->s->taps * inputs * lanes * k->bytes));
+        memset(k->plain, 0, (size_t)(k->s->taps * inputs * lanes * k->bytes));
+    if (contiguous(k->p, w)) {
+        fill_rows(k, inputs, lanes);
+        gather.positions *= k->s->taps;
+        gather.position_stride = 1;
+        gather.source = (const char *)w->data + first * stored_bytes(k);
+        gather.row_at = k->row_at;
+        k->kernels->gather(&gather);
+        return;
+    }
     for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
         for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
             for (ptrdiff_t x = 0; x < axis[2].kernel; x++) {
-                const ptrdiff_t at = oc * w->stride[0] + ic * w->stride[1] + z * w->stride[2] +
-                                     y * w->stride[3] + x * w->stride[4];
-                k->kernels->gather(&(dc_gather){
-                    .positions = inputs,
-                    .channels = channels,
-                    .source = (const char *)w->data + at * stored_bytes(k),
-                    .position_stride = w->stride[1],
-                    .channel_stride = w->stride[0],
-                    .out = out,
-                    .pitch = lanes,
-                    .storage = w->storage,
-                });
-                out += inputs * lanes * k->bytes;
+                const ptrdiff_t at =
+                    first + z * w->stride[2] + y * w->stride[3] + x * w->stride[4];
+                gather.source = (const char *)w->data + at * stored_bytes(k);
+                k->kernels->gather(&gather);
+                gather.out = (char *)gather.out + inputs * lanes * k->bytes;
             }
 }
 
@@ -115,7 +149,7 @@ static void transform(const packing *k, ptrdiff_t lanes, ptrdiff_t ic, ptrdiff_t
     }
 }
 
-static void pack_panels(const packing *k, ptrdiff_t group, char *out)
+static void pack_panels(packing *k, ptrdiff_t group, char *out)
 {
     const dc_schedule *s = k->s;
     const ptrdiff_t one = k->kernels->lanes;
@@ -134,27 +168,41 @@ static void pack_panels(const packing *k, ptrdiff_t group, char *out)
     }
 }
 
-/* [oc][tap][ic], whatever strides the weights have. */
+/* [oc][ic][tap], whatever strides the weights have. Of the channels those that are closer in memory go
+ * inside; in a transpose those are the output channels. */
 static void copy_plain(const packing *k, char *out)
 {
     const dc_axis *axis = k->p->axis;
     const dc_tensor *w = k->w;
-    for (ptrdiff_t oc = 0; oc < k->p->out_channels; oc++)
-        for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
-            for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
-                for (ptrdiff_t x = 0; x < axis[2].kernel; x++) {
-                    const ptrdiff_t at = oc * w->stride[0] + z * w->stride[2] +
-                                         y * w->stride[3] + x * w->stride[4];
-                    k->kernels->gather(&(dc_gather){
-                        .positions = 1,
-                        .channels = k->s->group_in,
-                        .source = (const char *)w->data + at * stored_bytes(k),
-                        .channel_stride = w->stride[1],
+    const ptrdiff_t taps = k->s->taps, counts[2] = {k->p->out_channels, k->s->group_in};
+    const ptrdiff_t pitches[2] = {k->s->group_in * taps, taps};
+    const int inner = w->stride[0] < w->stride[1] ? 0 : 1, outer = 1 - inner;
+    dc_gather gather = {.positions = counts[0],
+                        .channels = pitches[0],
+                        .source = w->data,
+                        .position_stride = w->stride[0],
+                        .channel_stride = 1,
                         .out = out,
-                        .storage = w->storage,
-                    });
-                    out += k->s->group_in * k->bytes;
-                }
+                        .pitch = pitches[0],
+                        .storage = w->storage};
+    if (contiguous(k->p, w)) {
+        k->kernels->gather(&gather);
+        return;
+    }
+    gather.positions = counts[inner];
+    gather.channels = axis[2].kernel;
+    gather.position_stride = w->stride[inner];
+    gather.channel_stride = w->stride[4];
+    gather.pitch = pitches[inner];
+    for (ptrdiff_t c = 0; c < counts[outer]; c++)
+        for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
+            for (ptrdiff_t y = 0; y < axis[1].kernel; y++) {
+                const ptrdiff_t tap = (z * axis[1].kernel + y) * axis[2].kernel;
+                const ptrdiff_t at = c * w->stride[outer] + z * w->stride[2] + y * w->stride[3];
+                gather.source = (const char *)w->data + at * stored_bytes(k);
+                gather.out = out + (c * pitches[outer] + tap) * k->bytes;
+                k->kernels->gather(&gather);
+            }
 }
 
 static dc_status allocate(const packing *k, dc_packed *packed)
@@ -192,10 +240,13 @@ dc_status dc_winograd_pack(const dc_problem *p, const dc_schedule *s, const dc_k
         return status;
     const size_t run = (size_t)(CHANNELS_AT_ONCE * DC_TILE_VECTORS * kernels->lanes * k.bytes);
     const size_t plain = (size_t)s->taps * run;
-    k.plain = dc_allocate(plain + (size_t)(MOST_POINTS * p->axis[2].kernel) * run);
+    const size_t halfway = (size_t)(MOST_POINTS * p->axis[2].kernel) * run;
+    k.plain =
+        dc_allocate(plain + halfway + (size_t)(CHANNELS_AT_ONCE * s->taps) * sizeof *k.row_at);
     if (!k.plain)
         return DC_NO_MEMORY;
     k.halfway = k.plain + plain;
+    k.row_at = (ptrdiff_t *)(void *)(k.halfway + halfway);
     for (int a = 0; a < 2; a++)
         weight_matrix(s->winograd.axis[a].points, p->axis[a + 1].kernel, k.matrix[a]);
 

@@ -350,7 +350,7 @@ static void restore_line(const worker *w, const panel *pn, const line *l)
     }
 }
 
-/* [tap][input channel]: all that one output of a group is summed from. */
+/* [input channel][tap]: all that one output of a group is summed from. */
 static void gather_window(const worker *w, ptrdiff_t image, const ptrdiff_t output[3])
 {
     const call *c = w->c;
@@ -373,18 +373,20 @@ static void gather_window(const worker *w, ptrdiff_t image, const ptrdiff_t outp
                     at += source * stride[a + 2];
                 }
                 if (padded)
-                    c->kernels->fill(out, 1, 0, c->s->group_in, p->padding_value);
+                    c->kernels->fill(out, c->s->group_in, c->s->taps, 1, p->padding_value);
                 else
                     c->kernels->gather(&(dc_gather){
-                        .positions = 1,
-                        .channels = c->s->group_in,
+                        .positions = c->s->group_in,
+                        .channels = 1,
                         .source = (const char *)c->input->data +
                                   at * dc_stored_bytes(c->input->storage, p->element),
-                        .channel_stride = stride[1],
+                        .position_stride = stride[1],
+                        .channel_stride = 1,
                         .out = out,
+                        .pitch = c->s->taps,
                         .storage = c->input->storage,
                     });
-                out += c->s->group_in * c->bytes;
+                out += c->bytes;
             }
 }
 
