@@ -133,16 +133,25 @@ static void copy_plain(const packing *k, char *out)
 {
     const dc_axis *axis = k->p->axis;
     const dc_tensor *w = k->w;
-    for (ptrdiff_t oc = 0; oc < k->p->out_channels; oc++)
-        for (ptrdiff_t ic = 0; ic < k->s->group_in; ic++)
-            for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
-                for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
-                    for (ptrdiff_t x = 0; x < axis[2].kernel; x++, out += k->bytes) {
-                        const ptrdiff_t at = oc * w->stride[0] + ic * w->stride[1] +
-                                             z * w->stride[2] + y * w->stride[3] +
-                                             x * w->stride[4];
-                        memcpy(out, (const char *)w->data + at * k->bytes, (size_t)k->bytes);
-                    }
+    const ptrdiff_t taps = k->s->taps, counts[2] = {k->p->out_channels, k->s->group_in};
+    const ptrdiff_t pitches[2] = {k->s->group_in * taps, taps};
+    /* the channels that are closer in memory go inside; in a transpose those are the output channels */
+    const int inner = w->stride[0] < w->stride[1] ? 0 : 1, outer = 1 - inner;
+    for (ptrdiff_t c = 0; c < counts[outer]; c++)
+        for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
+            for (ptrdiff_t y = 0; y < axis[1].kernel; y++) {
+                const ptrdiff_t tap = (z * axis[1].kernel + y) * axis[2].kernel;
+                const ptrdiff_t at = c * w->stride[outer] + z * w->stride[2] + y * w->stride[3];
+                k->kernels->gather(&(dc_gather){
+                    .positions = counts[inner],
+                    .channels = axis[2].kernel,
+                    .source = (const char *)w->data + at * k->bytes,
+                    .position_stride = w->stride[inner],
+                    .channel_stride = w->stride[4],
+                    .out = out + (c * pitches[outer] + tap) * k->bytes,
+                    .pitch = pitches[inner],
+                });
+            }
 }
 
 static dc_status allocate(const packing *k, dc_packed *packed)
