@@ -90,14 +90,15 @@ def test_any_transposed_convolution(isa, dtype, large, data):
     expected = reference(x, w, b, *options)
     dims = w.ndim - 2
     threads = data.draw(st.sampled_from([1, 2, 3]))
-    y = FUNCTION[dims](in_layout(x, layout), w, b, *options, layout=layout, threads=threads)
+    direct = {"layout": layout, "algorithm": "direct"}
+    y = FUNCTION[dims](in_layout(x, layout), w, b, *options, **direct, threads=threads)
     y = channels_first(y, layout)
     if exact:
         np.testing.assert_array_equal(y, expected[0])
     assert close(y, expected, w.size + 1)
 
     residual = np.full_like(y, 2)
-    layer = LAYER[dims](w, b, *options, layout=layout, activation=(-5, 7))
+    layer = LAYER[dims](w, b, *options, **direct, activation=(-5, 7))
     out = np.empty_like(in_layout(y, layout))
     z = layer(in_layout(x, layout), residual=in_layout(residual, layout), out=out)
     assert z is out

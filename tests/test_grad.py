@@ -15,7 +15,16 @@ import directconv
 from cases import EDGES, SMALL, named_pads, paddings
 from directconv import _core, _execute, _runtime, grad
 from directconv._spec import ConvSpec
-from support import CONV, DTYPES, LAYOUTS, in_layout, integers, printed_by, same_bits
+from support import (
+    CONV,
+    DTYPES,
+    LAYOUTS,
+    in_layout,
+    integers,
+    printed_by,
+    same_bits,
+    winograd_bound,
+)
 from transposes import close, input_gradient, result_size, weight_gradient
 
 INPUT = {1: grad.conv1d_input, 2: grad.conv2d_input, 3: grad.conv3d_input}
@@ -49,12 +58,13 @@ class Case:
             o.get("groups", 1),
         )
 
-    def input_gradient(self, **more):
+    def input_gradient(self, algorithm="direct", **more):
         y = INPUT[self.dims](
             in_layout(self.x, self.layout).shape,
             self.w,
             in_layout(self.g, self.layout),
             layout=self.layout,
+            algorithm=algorithm,
             **(self.options | more),
         )
         return np.moveaxis(y, -1, 1) if self.layout == "channels_last" else y
@@ -291,6 +301,17 @@ def test_the_workspace_is_bounded(isa):
         one, two = (plan.workspace_bytes(x[0], threads) for threads in (1, 2))
         assert two - one <= 2**20
         assert one <= 8 * 2**20
+
+
+def test_the_input_gradient_takes_the_algorithm_that_is_best(isa, rng):
+    case = make(rng, (1, 64, 28, 28), (64, 64, 3, 3), exact=False, padding=1)
+    expected, size = input_gradient(case.x.shape, case.w, case.g, *case.geometry)
+    for algorithm in ("auto", "winograd"):
+        error = abs(case.input_gradient(algorithm=algorithm) - expected)
+        assert np.all(error <= winograd_bound("float32", size))
+    strided = make(rng, (1, 8, 28, 28), (8, 8, 1, 1), stride=2)
+    with pytest.raises(ValueError, match="inograd"):
+        strided.input_gradient(algorithm="winograd")
 
 
 # Inputs

@@ -2,18 +2,18 @@
 #include "gradient/gradient.h"
 #include "select/select.h"
 
-/* Fitted by measurement. */
+/* Fitted by measurement. Sums, inputs and gradients of a task together fit in a second-level cache. */
 enum {
-    PACKED_BYTES = 32 *
-        1024, /* packed gradients of a block and a panel: half a first-level cache */
-    STAGE_BYTES = 256 * 1024, /* staged inputs of a block */
-    SUM_BYTES = 512 * 1024,   /* sums of a task, so that they and the above stay in a cache */
-    DOT_PIXELS = 4096,        /* outputs of a block whose pixels are in the lanes */
-    NEAR_PIXELS = 32768,      /* the same where nothing needs to be staged */
-    DOT_BYTES = 64 * 1024,    /* staged inputs and gradients of such a block */
-    FEWEST_PIXELS = 64,
+    PACKED_BYTES = 128 * 1024, /* packed gradients of a block and a panel */
+    STAGE_BYTES = 256 * 1024,  /* staged inputs of a block */
+    SUM_BYTES = 256 * 1024,    /* sums of a task */
+    FEWEST_PIXELS = 64,        /* of a block ... */
     MOST_PIXELS = 512,
-    MANY_TASKS = 16,   /* so many give threads even shares */
+    DOT_PIXELS = 4096,   /* ... whose pixels are in the lanes ... */
+    NEAR_PIXELS = 32768, /* ... and where nothing needs to be staged */
+    DOT_BYTES = 64 *
+        1024,        /* staged inputs and gradients of a block whose pixels are in the lanes */
+    MANY_TASKS = 16, /* so many give threads even shares */
     FEWEST_TAPS = 512, /* of a task, or packing the gradients again for each would cost much */
 };
 

@@ -184,6 +184,7 @@ typedef struct dc_redo {
     const void *inputs, *weights, *bias;
     void *sums;
 } dc_redo;
+
 /* Dot products over pixels, added to what `sums` holds: sums[a][b] += sum over depths z, rows r and
  * columns j of source[z][r + a*shift][tap_at[b] + j] * grads[a][z][r][j] for `height` gradients a and
  * `width` kernel positions b. Rows first_row .. end_row-1 of the source exist. Rows of gradients are
