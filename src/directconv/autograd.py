@@ -730,19 +730,23 @@ def _places_of_largest(x: Array, spec: ConvSpec, outputs: tuple[int, ...]) -> Ar
     every = (slice(None),) * (x.ndim - spec.dims - (spec.layout == "channels_last"))
     indices = np.arange(x.size).reshape(x.shape)
     largest = np.empty(0)
-    places: Array = np.empty(0, np.intp)
-    for tap in np.ndindex(*spec.kernel):
-        starts = map(operator.mul, tap, spec.dilation)
+    steps: list[int] = []  # from a window's first place to each of its places
+    for number, tap in enumerate(np.ndindex(*spec.kernel)):
+        starts = [n * reach for n, reach in zip(tap, spec.dilation, strict=True)]
         window = every + tuple(
             slice(start, start + step * (size - 1) + 1, step)
             for start, step, size in zip(starts, spec.stride, outputs, strict=True)
         )
-        if not any(tap):
-            largest, places = x[window].copy(), indices[window].copy()
+        values = x[window].copy()
+        steps.append(int(indices[(0,) * len(every) + tuple(starts)].flat[0]) if x.size else 0)
+        if number == 0:
+            largest, first = values, indices[window]
+            winners = np.zeros(values.shape, np.min_scalar_type(math.prod(spec.kernel)))
         else:
-            larger = (x[window] > largest) | np.isnan(x[window])
-            np.copyto(largest, x[window], where=larger)
-            np.copyto(places, indices[window], where=larger)
+            larger = (values > largest) | np.isnan(values)
+            np.copyto(largest, values, where=larger)
+            np.copyto(winners, number, where=larger, casting="unsafe")
+    places: Array = first + np.array(steps)[winners]
     return places
 
 
