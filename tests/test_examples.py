@@ -19,9 +19,9 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 def run_example(monkeypatch, tmp_path, capsys):
     """Run a script as `python script tmp_path` does; what it printed."""
 
-    def run(name: str) -> str:
+    def run(name: str, *arguments: str) -> str:
         script = str(EXAMPLES / name)
-        monkeypatch.setattr(sys, "argv", [script, str(tmp_path)])
+        monkeypatch.setattr(sys, "argv", [script, str(tmp_path), *arguments])
         monkeypatch.chdir(tmp_path)
         runpy.run_path(script, run_name="__main__")
         return capsys.readouterr().out
@@ -31,13 +31,15 @@ def run_example(monkeypatch, tmp_path, capsys):
 
 def test_every_example_has_a_test():
     here = Path(__file__).read_text(encoding="utf-8")
-    tested = set(re.findall(r'run_example\("(\w+\.py)"\)', here))
+    tested = set(re.findall(r'run_example\("(\w+\.py)"', here))
     assert tested == {script.name for script in EXAMPLES.glob("*.py")}
 
 
 def test_examples_are_short():
     for script in EXAMPLES.glob("*.py"):
-        assert len(script.read_text(encoding="utf-8").splitlines()) < 80, script.name
+        # A network, its training and its pictures are more than one step of the tutorial.
+        limit = 120 if script.name == "train_digits.py" else 80
+        assert len(script.read_text(encoding="utf-8").splitlines()) < limit, script.name
 
 
 def test_kernel_stride_padding(run_example):
@@ -105,4 +107,21 @@ def test_stacked_layers(run_example, tmp_path):
     assert "layer 3 32 maps of 8x8, sees 9x9 pixels" in printed
     assert "output (4, 4) sees rows 12 to 20: 9 pixels" in printed
     with Image.open(tmp_path / "stacked_layers.png") as picture:
+        assert np.asarray(picture.convert("L")).std() > 20
+
+
+def test_train_digits(run_example, tmp_path):
+    """Three of its twenty passes over the data."""
+    pytest.importorskip("autograd", reason="needs the extra directconv[train]")
+    pytest.importorskip("sklearn", reason="needs the extra directconv[train]")
+    printed = run_example("train_digits.py", "3")
+    found = re.findall(
+        r"(\w+) +[\d.]+ s, loss ([\d.]+) to ([\d.]+), ([\d.]+)% of 517 held-out", printed
+    )
+    assert [name for name, *_ in found] == ["im2col", "direct"]
+    for _, first, last, right in found:
+        assert float(first) == pytest.approx(np.log(10), abs=0.3)  # all digits alike
+        assert float(last) < 0.4
+        assert float(right) > 93
+    with Image.open(tmp_path / "train_digits.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 20
