@@ -120,6 +120,7 @@ typedef struct dc_redo {
     const void *weights; /* [oc][ic][tap] */
     const void *bias;
     void *sums;
+    dc_storage storage; /* of the source */
 } dc_redo;
 
 typedef struct dc_kernels {

@@ -62,7 +62,9 @@ static void gather_weights(const packing *k, ptrdiff_t oc, ptrdiff_t channels, p
                 k->kernels->gather(&(dc_gather){
                     .positions = inputs,
                     .channels = channels,
-                    .source = (const char *)w->data + at * k->bytes,
+                    .storage = w->storage,
+                    .source =
+                        (const char *)w->data + at * dc_stored_bytes(w->storage, k->p->element),
                     .position_stride = w->stride[1],
                     .channel_stride = w->stride[0],
                     .out = out,
@@ -136,13 +138,20 @@ static void copy_plain(const packing *k, char *out)
     for (ptrdiff_t oc = 0; oc < k->p->out_channels; oc++)
         for (ptrdiff_t ic = 0; ic < k->s->group_in; ic++)
             for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
-                for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
-                    for (ptrdiff_t x = 0; x < axis[2].kernel; x++, out += k->bytes) {
-                        const ptrdiff_t at = oc * w->stride[0] + ic * w->stride[1] +
-                                             z * w->stride[2] + y * w->stride[3] +
-                                             x * w->stride[4];
-                        memcpy(out, (const char *)w->data + at * k->bytes, (size_t)k->bytes);
-                    }
+                for (ptrdiff_t y = 0; y < axis[1].kernel; y++) {
+                    const ptrdiff_t at = oc * w->stride[0] + ic * w->stride[1] +
+                                         z * w->stride[2] + y * w->stride[3];
+                    k->kernels->gather(&(dc_gather){
+                        .positions = 1,
+                        .channels = axis[2].kernel,
+                        .storage = w->storage,
+                        .source = (const char *)w->data +
+                                  at * dc_stored_bytes(w->storage, k->p->element),
+                        .channel_stride = w->stride[4],
+                        .out = out,
+                    });
+                    out += axis[2].kernel * k->bytes;
+                }
 }
 
 static dc_status allocate(const packing *k, dc_packed *packed)

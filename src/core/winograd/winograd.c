@@ -145,6 +145,13 @@ static dc_positions positions(const dc_problem *p, int axis, ptrdiff_t output, p
                           .padding = p->padding};
 }
 
+static const char *input_at(const call *c, ptrdiff_t image, ptrdiff_t channel)
+{
+    const dc_tensor *x = c->input;
+    return (const char *)x->data + (image * x->stride[0] + channel * x->stride[1]) *
+                                       dc_stored_bytes(x->storage, c->p->element);
+}
+
 /* Channels ic.. of one line of the plane `depth` (counted with its padding) to the values of a slice. */
 static void transform_line(const worker *w, const line *l, ptrdiff_t depth, ptrdiff_t ic,
                            char *values)
@@ -171,9 +178,9 @@ static void transform_line(const worker *w, const line *l, ptrdiff_t depth, ptrd
         &(dc_staging){
             .kernels = c->kernels,
             .bytes = c->bytes,
+            .storage = c->input->storage,
             .padding_value = p->padding_value,
-            .source = (const char *)c->input->data +
-                      (l->image * stride[0] + channel * stride[1]) * c->bytes,
+            .source = input_at(c, l->image, channel),
             .strides = stride + 1,
             .channels = channels,
             .out = w->lines,
@@ -386,8 +393,8 @@ static void redo_row(const worker *w, const panel *pn, const line *l, ptrdiff_t 
             .channels = pn->channels,
             .inputs = c->s->group_in,
             .taps = c->s->taps,
-            .source = (const char *)c->input->data +
-                      (l->image * stride[0] + channel * stride[1]) * c->bytes,
+            .source = input_at(c, l->image, channel),
+            .storage = c->input->storage,
             .tap_at = w->tap_at,
             .channel_stride = stride[1],
             .padding_value = c->p->padding_value,
@@ -406,7 +413,7 @@ static char *at_output(const worker *w, const dc_tensor *t, const panel *pn, ptr
         image * t->stride[0] + (w->unit.group * w->c->s->group_out + pn->first) * t->stride[1];
     for (int a = 0; a < 3; a++)
         at += output[a] * t->stride[a + 2];
-    return (char *)t->data + at * w->c->bytes;
+    return (char *)t->data + at * dc_stored_bytes(t->storage, w->c->p->element);
 }
 
 static void store_line(const worker *w, const panel *pn, const line *l, ptrdiff_t depth)
@@ -439,8 +446,10 @@ static void store_line(const worker *w, const panel *pn, const line *l, ptrdiff_
             .clamps = p->low > -__builtin_inf() || p->high < __builtin_inf(),
             .low = p->low,
             .high = p->high,
+            .storage = c->output->storage,
         };
         if (residual) {
+            store.residual_storage = residual->storage;
             store.residual = at_output(w, residual, pn, l->image, output);
             store.residual_pixel_stride = residual->stride[4];
             store.residual_channel_stride = residual->stride[1];
@@ -557,6 +566,7 @@ static dc_status execute(const dc_call *given)
 const dc_family_methods dc_winograd_tiles = {
     .algorithm = "winograd",
     .name = "winograd tiles",
+    .casts = true,
     .pack = dc_winograd_pack,
     .shared_bytes = shared_bytes,
     .thread_bytes = thread_bytes,
