@@ -90,9 +90,11 @@ def test_infinity_and_nan_are_written(isa, half, layout):
     np.testing.assert_array_equal(y.astype(np.float32), in_layout(x, layout).astype(np.float32))
 
 
-CASES = [  # input, weights, options: both families, one pass over the channels and several
+CASES = [  # input, weights, options: every family, one pass over the channels and several
     ((2, 5, 9, 23), (6, 5, 3, 3), {"padding": 1, "padding_mode": "reflect"}),
     ((1, 64, 12, 11), (40, 64, 3, 3), {"padding": 2, "dilation": 2}),
+    ((1, 64, 12, 11), (40, 64, 3, 3), {"padding": 2, "dilation": 2, "algorithm": "winograd"}),
+    ((2, 20, 31, 8), (24, 20, 3, 3), {"padding": 1, "algorithm": "winograd"}),
     ((1, 700, 5, 5), (33, 700, 3, 3), {"padding": "same"}),
     ((1, 300, 9, 40), (3, 300, 3, 3), {}),
     ((2, 12, 17, 16), (24, 4, 3, 3), {"groups": 3, "stride": 2}),
@@ -175,3 +177,17 @@ def test_no_array_is_copied(half, dims):
         tracemalloc.stop()
     assert peak < 2**16
     assert x.nbytes >= 2**21
+
+
+@both_halves
+@both_layouts
+def test_outputs_that_winograd_sums_anew_are_cast_too(isa, half, layout):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((1, 16, 12, 12)), rng.standard_normal((16, 16, 3, 3))
+    x[0, 3, 5, 5], x[0, 4, 9, 2] = np.inf, np.nan
+    x, w = in_layout(x, layout).astype(half), w.astype(half)
+    options = {"layout": layout, "algorithm": "winograd"}
+    y = directconv.conv2d(x, w, **options)
+    single = directconv.conv2d(x.astype(np.float32), w.astype(np.float32), **options)
+    np.testing.assert_array_equal(y.astype(np.float32), single.astype(half).astype(np.float32))
+    assert np.isinf(y.astype(np.float32)).any()

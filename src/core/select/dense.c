@@ -1,16 +1,13 @@
-/* The schedules of the dense families, which serve every problem. Doubles stand for sizes where these
- * may be absurd. */
+/* The schedules of the dense families, which serve every problem, and the choice between the two. */
+#include "select/blocks.h"
 #include "select/schedules.h"
 
 /* ---- Constants, fitted on processors with 32 KiB of L1 and 512 KiB or more of L2 per core. ---- */
 enum {
     SUM_BYTES = 96 * 1024, /* unfinished sums of one block */
     WEIGHT_BYTES = 40 *
-        1024,          /* per vector of a usual panel: weights reused by all tiles of a block */
-    SUM_PIXELS = 48,   /* pixels summed and then stored from L1: whole tiles and vectors */
-    NARROW = 24,       /* a block is not cut narrower than this many outputs ... */
-    MIN_CHUNK = 8,     /* ... unless fewer channels than this would fit */
-    ROW_OVERHEAD = 24, /* starting a staged row costs about this many positions */
+        1024,        /* per vector of a usual panel: weights reused by all tiles of a block */
+    SUM_PIXELS = 48, /* pixels summed and then stored from L1: whole tiles and vectors */
     L1_SET_BYTES = 256,       /* positions this far apart meet in few sets of the L1 */
     CHANNEL_SET_BYTES = 1024, /* the same for channels */
     L1_WAY = 4096,            /* channels a multiple of this apart share one set of the L1 */
@@ -29,8 +26,6 @@ static const double TRANSPOSED_IN_ONE_SET = 1.2; /* channels evict each other fr
 static const double SCATTERED = 1;               /* written four at a time */
 static const double WORTH_ROUNDING = 1.1;        /* see wastes_little in dense/pixel_lanes.c */
 static const double PACKED_PER_CYCLE = 1;        /* weights */
-static const double PRODUCTS_PER_COPY =
-    8; /* products summed in the time of copying an element */
 
 /* ---- Panels ---- */
 
@@ -50,118 +45,6 @@ void dc_panel(const dc_kernels *kernels, ptrdiff_t vectors, ptrdiff_t index, ptr
     *width = (int)(dc_split(vectors, panels, index + 1) - *first);
 }
 
-/* ---- Blocks ---- */
-
-/* What choosing a block needs to know of a family. */
-typedef struct {
-    const dc_problem *p;
-    dc_family family;
-    ptrdiff_t channels; /* staged per position, gaps included */
-    double limit;       /* staged elements */
-    double pixel_limit; /* outputs whose sums are kept */
-    double products;    /* per output pixel and input channel */
-} block_choice;
-
-static double positions(const block_choice *c, int axis, ptrdiff_t outputs)
-{
-    if (c->family == DC_CHANNEL_LANES)
-        return (double)dc_axis_span(&c->p->axis[axis], outputs).extent;
-    const dc_phases phases = dc_axis_phases(&c->p->axis[axis], outputs);
-    return (double)phases.planes * (double)phases.length;
-}
-
-/* Sizes may be absurd here, hence doubles. */
-static bool fits(const block_choice *c, const ptrdiff_t block[3])
-{
-    double staged = (double)c->channels, pixels = 1;
-    for (int a = 0; a < 3; a++) {
-        staged *= positions(c, a, block[a]);
-        pixels *= (double)block[a];
-    }
-    return staged <= c->limit && pixels <= c->pixel_limit;
-}
-
-/* Copied positions per output, a row's start included: what a block costs beside its arithmetic.
- * With pixel lanes the columns between two rows are computed, too. */
-static double block_cost(const block_choice *c, const ptrdiff_t block[3])
-{
-    double rows = positions(c, 0, block[0]) * positions(c, 1, block[1]);
-    double outputs = (double)block[0] * (double)block[1] * (double)block[2];
-    double copied = rows * (positions(c, 2, block[2]) + ROW_OVERHEAD) / outputs;
-    if (c->family == DC_CHANNEL_LANES)
-        return copied;
-    double row = (double)dc_axis_phases(&c->p->axis[2], block[2]).length;
-    return copied + c->products / PRODUCTS_PER_COPY * row / (double)block[2];
-}
-
-static ptrdiff_t balanced(ptrdiff_t total, ptrdiff_t size)
-{
-    return dc_ceil_div(total, dc_ceil_div(total, size));
-}
-
-/* The most outputs along `axis` that still fit beside the others. */
-static ptrdiff_t most_fitting(const block_choice *c, ptrdiff_t block[3], int axis)
-{
-    ptrdiff_t low = 1, high = c->p->axis[axis].out;
-    while (low < high) {
-        ptrdiff_t middle = low + (high - low + 1) / 2;
-        block[axis] = middle;
-        if (fits(c, block))
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    return balanced(c->p->axis[axis].out, low);
-}
-
-static void choose_block(const block_choice *c, ptrdiff_t block[3])
-{
-    const dc_axis *axis = c->p->axis;
-    double best = -1;
-    for (ptrdiff_t depth = 1; depth <= 8 && depth <= axis[0].out; depth *= 2)
-        for (ptrdiff_t parts = 1; parts <= 4; parts++) {
-            ptrdiff_t b[3] = {depth, 1, dc_ceil_div(axis[2].out, parts)};
-            if (!fits(c, b)) {
-                if (depth > 1)
-                    continue;
-                b[2] = most_fitting(c, b, 2);
-            }
-            b[1] = most_fitting(c, b, 1);
-            double cost = block_cost(c, b);
-            if (best < 0 || cost < best) {
-                best = cost;
-                for (int a = 0; a < 3; a++)
-                    block[a] = b[a];
-            }
-        }
-}
-
-/* The smallest block worth staging, halved until it fits with `channels` channels. */
-static double smallest_block(block_choice c, ptrdiff_t channels)
-{
-    const dc_axis *axis = c.p->axis;
-    const ptrdiff_t width = dc_min(axis[2].out, NARROW);
-    ptrdiff_t block[3] = {1, dc_min(axis[1].out, dc_ceil_div(NARROW, width)), width};
-    c.channels = channels;
-    while (!fits(&c, block) && block[1] * block[2] > 1) {
-        if (block[1] > 1)
-            block[1] = dc_ceil_div(block[1], 2);
-        else
-            block[2] = dc_ceil_div(block[2], 2);
-    }
-    return positions(&c, 0, block[0]) * positions(&c, 1, block[1]) * positions(&c, 2, block[2]);
-}
-
-/* Input channels staged at once: all of them if a block of reasonable width has room. */
-static ptrdiff_t choose_chunk(const block_choice *c, ptrdiff_t channels, ptrdiff_t gap)
-{
-    const double staged = smallest_block(*c, dc_min(channels, MIN_CHUNK));
-    if (staged * (double)(channels + gap) <= c->limit)
-        return channels;
-    const ptrdiff_t most = (ptrdiff_t)(c->limit / staged) - gap;
-    return balanced(channels, dc_min(dc_max(1, most), channels));
-}
-
 /* ---- Schedules ---- */
 
 static ptrdiff_t conflict_gap(ptrdiff_t elements, size_t element_bytes, size_t set_bytes)
@@ -179,26 +62,26 @@ static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *k
     const ptrdiff_t widest = dc_ceil_div(s->vectors, s->panels) * kernels->lanes;
     const double sums = SUM_BYTES / ((double)widest * (double)bytes);
 
-    block_choice c = {.p = p,
-                      .family = s->family,
-                      .limit = (double)kernels->stage_bytes / (double)bytes,
-                      .pixel_limit = BLOCK_PIXELS};
+    dc_block_choice c = {.p = p,
+                         .family = s->family,
+                         .limit = (double)kernels->stage_bytes / (double)bytes,
+                         .pixel_limit = BLOCK_PIXELS};
     if (s->group_in)
         s->chunk =
-            choose_chunk(&c, s->group_in, conflict_gap(s->group_in, bytes, L1_SET_BYTES));
+            dc_choose_chunk(&c, s->group_in, conflict_gap(s->group_in, bytes, L1_SET_BYTES));
     s->chunks = s->group_in ? dc_ceil_div(s->group_in, s->chunk) : 1;
     s->pitch[2] = s->chunk + conflict_gap(s->chunk, bytes, L1_SET_BYTES);
 
     const ptrdiff_t steps = s->chunks == 1 ? dc_max(1, s->taps * s->group_in) : s->taps;
     const ptrdiff_t row = s->chunks == 1 ? widest : widest * s->chunk;
     const ptrdiff_t reused = WEIGHT_BYTES * kernels->panel_vectors / (row * (ptrdiff_t)bytes);
-    s->k_block = balanced(steps, dc_min(steps, dc_max(1, reused)));
+    s->k_block = dc_balanced(steps, dc_min(steps, dc_max(1, reused)));
     s->k_blocks = dc_ceil_div(steps, s->k_block);
 
     const bool kept = s->chunks > 1 || s->k_blocks > 1; /* sums wait for a later part */
     c.channels = dc_max(1, s->pitch[2]);
     c.pixel_limit = kept ? sums : BLOCK_PIXELS;
-    choose_block(&c, s->block);
+    dc_choose_block(&c, s->block);
     const ptrdiff_t pixels = s->block[0] * s->block[1] * s->block[2];
     s->panel_group = 1;
     if (s->chunks > 1)
@@ -227,18 +110,18 @@ static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *ker
     const double sums = SUM_BYTES / ((double)tile * (double)bytes);
     s->panels = dc_ceil_div(dc_max(1, s->group_out), kernels->pixel_channels);
 
-    block_choice c = {.p = p,
-                      .family = s->family,
-                      .limit = (double)kernels->stage_bytes / (double)bytes,
-                      .pixel_limit = sums,
-                      .products = (double)s->taps * (double)s->group_out};
+    dc_block_choice c = {.p = p,
+                         .family = s->family,
+                         .limit = (double)kernels->stage_bytes / (double)bytes,
+                         .pixel_limit = sums,
+                         .products = (double)s->taps * (double)s->group_out};
     /* With a single tile of output channels the copy weighs most: fewer channels at once leave room
      * for larger blocks, which copy less beyond their edges. */
-    const ptrdiff_t most = s->panels == 1 ? dc_min(s->group_in, 2 * MIN_CHUNK) : s->group_in;
-    s->chunk = balanced(s->group_in, choose_chunk(&c, most, 0));
+    const ptrdiff_t most = s->panels == 1 ? dc_min(s->group_in, 2 * DC_MIN_CHUNK) : s->group_in;
+    s->chunk = dc_balanced(s->group_in, dc_choose_chunk(&c, most, 0));
     s->chunks = dc_ceil_div(s->group_in, s->chunk);
     c.channels = s->chunk;
-    choose_block(&c, s->block);
+    dc_choose_block(&c, s->block);
 
     for (int a = 0; a < 3; a++)
         s->phases[a] = dc_axis_phases(&p->axis[a], s->block[a]);
@@ -297,7 +180,7 @@ static double moving(const dc_problem *p, dc_family family, const ptrdiff_t size
 /* Of one image: two multiply-adds of vectors per cycle, what is computed in vain, and what is moved. */
 static double dense_cycles(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
 {
-    const block_choice c = {.p = p, .family = s->family};
+    const dc_block_choice c = {.p = p, .family = s->family};
     const bool pixel_lanes = s->family == DC_PIXEL_LANES;
     const double products = (double)s->taps * (double)s->group_in;
     double pixels = (double)p->groups, staged = (double)s->group_in;
@@ -306,7 +189,7 @@ static double dense_cycles(const dc_problem *p, const dc_kernels *kernels, const
         in[a] = p->axis[a].in;
         out[a] = p->axis[a].out;
         pixels *= (double)out[a];
-        staged *= positions(&c, a, s->block[a]) / (double)s->block[a];
+        staged *= dc_block_positions(&c, a, s->block[a]) / (double)s->block[a];
     }
     const double efficiency = !pixel_lanes    ? OF_CHANNEL_LANES
                               : s->chunks > 1 ? OF_PIXEL_LANES_IN_CHUNKS
