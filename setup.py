@@ -1,6 +1,7 @@
 """Which C file gets which compiler flags; all else about the project is in pyproject.toml."""
 
 import os
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -31,6 +32,8 @@ VARIANT_FLAGS = {
     "variant_avx512.c": ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw", "-mfma"],
     "variant_wide.c": ["-O1", "-Wno-psabi"],
 }
+# One wheel serves every Python from 3.11 on, but those without a GIL have no stable ABI yet.
+ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")
 OPENMP_FLAGS = [["-fopenmp"], ["-Xpreprocessor", "-fopenmp", "-lomp"]]
 
 
@@ -86,10 +89,10 @@ setup(
             include_dirs=[str(CORE)],
             libraries=[] if os.name == "nt" else ["m"],
             depends=HEADERS + KERNELS,
-            define_macros=[("Py_LIMITED_API", "0x030B0000")],
-            py_limited_api=True,
+            define_macros=[("Py_LIMITED_API", "0x030B0000")] if ABI3 else [],
+            py_limited_api=ABI3,
         )
     ],
     cmdclass={"build_ext": BuildVariants},
-    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if ABI3 else {},
 )

@@ -13,7 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support import CONV, LAYOUTS, channels_first, in_double, in_layout, integers, printed_by
+from support import (
+    CONV,
+    LAYER,
+    LAYOUTS,
+    channels_first,
+    in_double,
+    in_layout,
+    integers,
+    magnitude,
+    printed_by,
+)
 
 PAGE = mmap.PAGESIZE
 
@@ -69,6 +79,7 @@ def convolve_everything():
                     options["algorithm"] = "winograd"
                     CONV[1](*given, **options)
                     np.testing.assert_allclose(channels_first(out, layout), expected, atol=0.1)
+    convolve_with_every_algorithm(rng, guarded)
     print("done")
 
 
@@ -100,6 +111,47 @@ def convolve_by_rows():
                     total = in_layout(expected, layout) + (0 if add is None else r)
                     np.testing.assert_allclose(out, total, atol=1e-3)
     print("done")
+
+
+def convolve_with_every_algorithm(rng, guarded):
+    """Layers of one, two and three axes, by each algorithm that serves them."""
+    for x_shape, w_shape, options in (
+        ((1, 8, 41), (8, 8, 3), {"padding": 1}),
+        ((2, 16, 13, 15), (19, 16, 3, 3), {"padding": 1}),
+        ((1, 16, 21, 18), (16, 16, 5, 5), {"padding": 2}),
+        ((1, 9, 14, 17), (9, 1, 3, 3), {"padding": 1, "groups": 9}),
+        ((1, 6, 12, 19), (8, 3, 3, 3), {"groups": 2, "stride": 2}),
+        (
+            (1, 5, 20, 23),
+            (7, 5, 3, 3),
+            {"dilation": 3, "padding_mode": "reflect", "padding": 3},
+        ),
+        ((1, 1, 33, 35), (1, 1, 15, 15), {"padding": 7}),
+        ((1, 4, 7, 9, 11), (6, 4, 3, 3, 3), {"padding": 1}),
+    ):
+        x, w = integers(rng, x_shape), integers(rng, w_shape)
+        expected = in_double(x, w, **options)
+        bound = 1e-4 * magnitude(x, w, **options).max()
+        for name in ("direct", "auto", "winograd", "fft", "separable"):
+            for layout in LAYOUTS:
+                keywords = options | {"layout": layout, "algorithm": name}
+                given = in_layout(x, layout)
+                try:
+                    layer = LAYER[w.ndim - 2](w, **keywords)
+                    layer.algorithm_for(given.shape)
+                except ValueError:  # it does not serve this layer
+                    assert name not in ("auto", "direct")
+                    continue
+                for at_end in (False, True):
+                    out = guarded.array(
+                        np.zeros_like(in_layout(expected, layout), "f4"), at_end
+                    )
+                    there = guarded.array(given, at_end)
+                    weight = guarded.array(w, at_end)
+                    CONV[w.ndim - 2](there, weight, **keywords, out=out)
+                    assert (abs(channels_first(out, layout) - expected) <= bound).all()
+                    layer(there, out=out, threads=2)
+                    assert (abs(channels_first(out, layout) - expected) <= bound).all()
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")

@@ -34,9 +34,10 @@ ptrdiff_t dc_source_index(ptrdiff_t i, ptrdiff_t in, dc_padding padding)
 
 ptrdiff_t dc_position_source(const dc_positions *p, ptrdiff_t i)
 {
-    ptrdiff_t at = p->origin + i * p->step;
-    if (i >= p->period)
-        at = p->origin + i % p->period * p->step + i / p->period * p->jump;
+    /* One run's steps never reach a whole period: with an absurd step their product overflows. */
+    const ptrdiff_t at =
+        p->origin +
+        (i < p->period ? i * p->step : i % p->period * p->step + i / p->period * p->jump);
     return dc_source_index(at, p->in, p->padding);
 }
 

@@ -95,7 +95,8 @@ static void fill_taps(const dc_problem *p, const dc_schedule *s, const ptrdiff_t
             }
 }
 
-/* Reading the input in place needs channels side by side (or a single one), and offsets that fit. */
+/* Reading the input in place needs channels side by side (or a single one), and offsets that fit.
+ * Strides and dilations that leave the input take no step in place, but their products are formed. */
 static bool fits_in_place(const dc_problem *p, const dc_schedule *s, const dc_tensor *input)
 {
     const ptrdiff_t *stride = input->stride;
@@ -103,8 +104,11 @@ static bool fits_in_place(const dc_problem *p, const dc_schedule *s, const dc_te
         return false;
     double reach = (double)s->group_in;
     for (int a = 0; a < 3; a++) {
-        double step = (double)stride[a + 2];
-        reach += (step < 0 ? -step : step) * (double)p->axis[a].in;
+        const dc_axis *axis = &p->axis[a];
+        const double step = (double)stride[a + 2];
+        const double taps = (double)axis->kernel * (double)axis->dilation;
+        const double extent = (double)dc_max(axis->in, axis->stride);
+        reach += (step < 0 ? -step : step) * (taps > extent ? taps : extent);
     }
     return reach < INT32_MAX;
 }

@@ -1,0 +1,87 @@
+"""Build the programs of this folder with any C compiler, for any processor.
+
+    python tests/c/build.py OUT PROGRAM.c [--cc "COMPILER"] [--flags="-fsanitize=..."]
+
+Links the whole core (its flags are read from setup.py, where they are explained) with an
+allocator of the tests; no Python is linked. OpenMP is used if --flags says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import shlex
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+CORE = ROOT / "src" / "core"
+
+
+def constants_of_setup() -> dict[str, list]:
+    """The lists and dictionaries of flags in setup.py, which runs a build when imported."""
+    found = {}
+    for node in ast.parse((ROOT / "setup.py").read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            try:
+                found[node.targets[0].id] = ast.literal_eval(node.value)
+            except ValueError:
+                continue
+    return found
+
+
+def build(out: Path, program: Path, cc: str = "cc", flags: str = "") -> None:
+    """Compile the core and one program; raises CalledProcessError with the compiler's words."""
+    setup = constants_of_setup()
+    compiler, extra = shlex.split(cc), shlex.split(flags)
+    common = [*setup["COMMON"], "-Wall", "-Wextra", f"-I{CORE}", f"-I{HERE}", *extra]
+
+    def accepts(options: list[str], folder: str) -> bool:
+        probe = Path(folder, "probe.c")
+        probe.write_text("int probe;")
+        command = [*compiler, "-Werror", *options, "-c", str(probe), "-o", f"{probe}.o"]
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+    with tempfile.TemporaryDirectory() as folder:
+        split = setup["NO_SPLIT_FMA"]
+        keep_fma = split if accepts(split, folder) else []
+
+        def compile_one(source: Path) -> str:
+            own = []
+            if source.parent.name == "kernels":
+                own = setup["VARIANT_FLAGS"].get(source.name, [])
+                own = [*(own if accepts(own, folder) else []), *keep_fma]
+            target = str(Path(folder, source.relative_to(ROOT).as_posix().replace("/", "_")))
+            command = [*compiler, *common, *own, "-c", str(source), "-o", f"{target}.o"]
+            subprocess.run(command, check=True, capture_output=True, text=True)
+            return f"{target}.o"
+
+        sources = sorted(p for p in CORE.rglob("*.c") if p != CORE / "memory.c")
+        sources += [program, HERE / "case.c", HERE / "naive.c", HERE / "memory.c"]
+        with ThreadPoolExecutor(2) as pool:
+            objects = list(pool.map(compile_one, sources))
+        command = [*compiler, *extra, *objects, "-lm", "-o", str(out)]
+        subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("program", type=Path)
+    parser.add_argument("--cc", default="cc")
+    parser.add_argument("--flags", default="")
+    given = parser.parse_args()
+    try:
+        build(given.out, given.program.resolve(), given.cc, given.flags)
+    except subprocess.CalledProcessError as error:
+        print(shlex.join(map(str, error.cmd)), error.stderr, sep="\n", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
