@@ -4,6 +4,7 @@
 
 #include "dense/channel_lanes.h"
 #include "dense/pixel_lanes.h"
+#include "depthwise/depthwise.h"
 #include "dispatch.h"
 #include "memory.h"
 
@@ -28,6 +29,7 @@ static const dc_family_methods *methods(const dc_plan *plan)
     const dc_family_methods *const families[DC_FAMILIES] = {
         [DC_CHANNEL_LANES] = &dc_channel_lanes,
         [DC_PIXEL_LANES] = &dc_pixel_lanes,
+        [DC_DEPTHWISE] = &dc_depthwise,
     };
     return families[plan->schedule.family];
 }

@@ -283,6 +283,8 @@ static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *ker
 
 static dc_status schedule_dense(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
 {
+    if (dc_depthwise_serves(p, kernels, s))
+        return DC_OK;
     s->family = choose_family(p, kernels);
     dc_status status = s->family == DC_CHANNEL_LANES ? schedule_channel_lanes(p, kernels, s)
                                                      : schedule_pixel_lanes(p, kernels, s);

@@ -26,4 +26,8 @@ typedef struct dc_candidate {
 
 extern const dc_candidate dc_candidate_direct;
 
+/* Whether the family "depthwise" serves the direct sum of a problem; makes its schedule if so. */
+bool dc_depthwise_serves(const dc_problem *problem, const dc_kernels *kernels,
+                         dc_schedule *schedule);
+
 #endif

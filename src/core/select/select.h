@@ -12,8 +12,20 @@
 typedef enum dc_family {
     DC_CHANNEL_LANES, /* lanes are output channels, inputs are broadcast */
     DC_PIXEL_LANES,   /* lanes are output pixels, weights are broadcast */
+    DC_DEPTHWISE,     /* one filter over one plane, rows are read in place */
     DC_FAMILIES,
 } dc_family;
+
+/* Depthwise: bands of rows of outputs, cut into strips. */
+typedef struct dc_depthwise_schedule {
+    int lanes, vectors;      /* of a strip: at most so many vectors */
+    ptrdiff_t band;          /* rows of outputs, at most */
+    ptrdiff_t rows;          /* of the input that a band needs, over all kernel depths */
+    ptrdiff_t staged_row;    /* elements of a row that is staged for one strip */
+    ptrdiff_t padding_row;   /* elements of a row of padding */
+    ptrdiff_t zones, strips; /* parts of a row that are worked on together; strips of one */
+    ptrdiff_t masked;        /* strips that have masks, at most */
+} dc_depthwise_schedule;
 
 /* How one image and group is cut. A block is a box of outputs whose inputs are staged (copied, padded
  * and brought into the order of the sum) in the scratch memory of one thread. */
@@ -45,6 +57,8 @@ typedef struct dc_schedule {
     ptrdiff_t channel_pitch;
     ptrdiff_t depth_sums,
         sum_pitch; /* sums of one output channel: of one depth, of the block */
+
+    dc_depthwise_schedule depthwise;
 } dc_schedule;
 
 /* Channel lanes: how many panels so many vectors make, and the panel `index`: its first vector and how
