@@ -4,6 +4,7 @@
 
 #include "dense/channel_lanes.h"
 #include "dense/pixel_lanes.h"
+#include "depthwise/depthwise.h"
 #include "dispatch.h"
 #include "fft/fft.h"
 #include "memory.h"
@@ -36,6 +37,7 @@ static const dc_family_methods *methods(const dc_plan *plan)
         [DC_ROW_TAPS] = &dc_row_taps,
         [DC_SEPARABLE_FILTERS] = &dc_separable_filters,
         [DC_WINOGRAD_TILES] = &dc_winograd_tiles,
+        [DC_DEPTHWISE] = &dc_depthwise,
     };
     return families[plan->schedule.family];
 }

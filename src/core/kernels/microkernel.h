@@ -230,6 +230,39 @@ typedef struct dc_spread_row {
     double low, high;
 } dc_spread_row;
 
+/* Depthwise: a strip of `vectors` vectors of neighbouring outputs, as far down as the call says. The last
+ * vector begins `overlap` outputs earlier than it would, so as to end with the row; a row shorter than a
+ * vector is one strip of `width` lanes. Where the window reaches beyond the row, and the padding is zero,
+ * masks [kernel column][vector] keep what lies inside. */
+typedef struct dc_strip {
+    ptrdiff_t at, out_at; /* elements from the beginning of a row of input and output */
+    int vectors;
+    ptrdiff_t overlap, width;
+    const void *masks; /* or NULL */
+} dc_strip;
+
+#define DC_PADDING_ROW PTRDIFF_MIN /* in row_at: a row of padding */
+
+/* Depthwise: out[y][x] = start + sum over d, ky, kx of row(d, y*row_stride + ky)[x + tap_at[kx]] *
+ * weights[d][kx][ky] for a band of rows of some planes, where row(d, i) lies at
+ * row_at[d*depth_rows + i*row_step] of the plane, or is padding. */
+typedef struct dc_depthwise_strips {
+    ptrdiff_t depths, kernel_rows, kernel_columns;
+    bool slides; /* a kernel of 3 x 3 that moves by one row */
+    ptrdiff_t row_stride, row_step, depth_rows;
+    const ptrdiff_t *row_at, *tap_at;
+    const void *source, *padding_row, *weights, *start;
+    void *out;
+    ptrdiff_t rows, out_row;
+    ptrdiff_t sweep; /* rows that all strips compute before the next ones */
+    ptrdiff_t planes, source_plane, out_plane; /* and from one to the next ... */
+    ptrdiff_t weight_plane, start_plane;
+    const dc_strip *strips;
+    ptrdiff_t strip_count;
+    bool clamps;
+    double low, high;
+} dc_depthwise_strips;
+
 typedef struct dc_kernels {
     int lanes;
     int stage_bytes;   /* a staged block fills the L2 together with a block of weights */
@@ -264,6 +297,8 @@ typedef struct dc_kernels {
     void (*dots)(const dc_dot_tile *);
     void (*swap)(const dc_swap *);
     void (*spread)(const dc_spread_row *);
+    int strip_vectors; /* depthwise: the widest strip */
+    void (*depthwise)(const dc_depthwise_strips *);
 } dc_kernels;
 
 typedef struct dc_variant {

@@ -216,6 +216,8 @@ static dc_status schedule_dense(const dc_problem *p, const dc_kernels *kernels, 
 {
     if (dc_rows_serves(p, kernels))
         return dc_rows_schedule_of(p, s);
+    if (dc_depthwise_serves(p, kernels, s))
+        return DC_OK;
     const dc_schedule empty = *s;
     const dc_status status = schedule_family(p, kernels, DC_CHANNEL_LANES, s);
     if (s->group_in == 0 || s->group_out == 0)
@@ -240,6 +242,8 @@ static double cycles(const dc_problem *p, const dc_kernels *kernels, const dc_sc
 {
     if (s->family == DC_ROW_TAPS)
         return dc_rows_cycles(p, kernels);
+    if (s->family == DC_DEPTHWISE)
+        return dc_depthwise_cycles(p, kernels, s);
     const double sums = dense_cycles(p, kernels, s);
     const double weights = (double)s->taps * (double)s->group_in * (double)p->out_channels;
     return p->packs_once ? sums : sums + weights / PACKED_PER_CYCLE;

@@ -16,6 +16,7 @@ typedef enum dc_family {
     DC_ROW_TAPS, /* lanes are outputs along one axis, taps a vector apart share what they load */
     DC_SEPARABLE_FILTERS, /* two passes: along columns, then along rows */
     DC_WINOGRAD_TILES,    /* products of transformed tiles */
+    DC_DEPTHWISE,         /* one filter over one plane, rows are read in place */
     DC_FAMILIES,
 } dc_family;
 
@@ -78,6 +79,17 @@ typedef struct dc_winograd_schedule {
     ptrdiff_t columns_in, columns_out;  /* staged columns and outputs of a row of tiles */
 } dc_winograd_schedule;
 
+/* Depthwise: bands of rows of outputs, cut into strips. */
+typedef struct dc_depthwise_schedule {
+    int lanes, vectors;      /* of a strip: at most so many vectors */
+    ptrdiff_t band;          /* rows of outputs, at most */
+    ptrdiff_t rows;          /* of the input that a band needs, over all kernel depths */
+    ptrdiff_t staged_row;    /* elements of a row that is staged for one strip */
+    ptrdiff_t padding_row;   /* elements of a row of padding */
+    ptrdiff_t zones, strips; /* parts of a row that are worked on together; strips of one */
+    ptrdiff_t masked;        /* strips that have masks, at most */
+} dc_depthwise_schedule;
+
 /* How one image and group is cut. A block is a box of outputs whose inputs are staged (copied, padded
  * and brought into the order of the sum) in the scratch memory of one thread. */
 typedef struct dc_schedule {
@@ -113,6 +125,7 @@ typedef struct dc_schedule {
     dc_rows_schedule rows;
     dc_separable_schedule separable;
     dc_winograd_schedule winograd;
+    dc_depthwise_schedule depthwise;
 } dc_schedule;
 
 /* Channel lanes: how many panels so many vectors make, and the panel `index`: its first vector and how

@@ -1,0 +1,87 @@
+/* See strips.h. */
+#include "depthwise/strips.h"
+
+/* All bits of a lane are set where the kernel's column meets the row itself. */
+static void fill_masks(const dc_problem *p, const dc_depthwise_schedule *d, const dc_strip *s,
+                       char *masks)
+{
+    const size_t bytes = dc_element_bytes(p->element);
+    const dc_axis *axis = &p->axis[2];
+    for (ptrdiff_t kx = 0; kx < axis->kernel; kx++)
+        for (int v = 0; v < s->vectors; v++) {
+            const ptrdiff_t from = s->at + kx * axis->dilation + v * d->lanes -
+                                   (v == s->vectors - 1 ? s->overlap : 0);
+            for (ptrdiff_t i = 0; i < d->lanes; i++, masks += bytes)
+                __builtin_memset(masks, from + i >= 0 && from + i < axis->in ? 0xff : 0, bytes);
+        }
+}
+
+void dc_fill_strips(const dc_problem *p, const dc_depthwise_schedule *d, ptrdiff_t first,
+                    ptrdiff_t past, bool in_place, dc_strip_table *t)
+{
+    const dc_axis *axis = &p->axis[2];
+    const ptrdiff_t lanes = d->lanes, length = past - first;
+    const ptrdiff_t vectors = dc_ceil_div(length, lanes),
+                    strips = dc_ceil_div(vectors, d->vectors);
+    const ptrdiff_t mask_bytes =
+        axis->kernel * d->vectors * lanes * (ptrdiff_t)dc_element_bytes(p->element);
+    const bool zeros = p->padding == DC_CONSTANT && p->padding_value == 0;
+    ptrdiff_t count = 0, masked = 0;
+    t->low = PTRDIFF_MAX;
+    t->high = PTRDIFF_MIN;
+    for (int kind = DC_STRIP_INSIDE; kind <= DC_STRIP_STAGED; kind++) {
+        const ptrdiff_t before = count;
+        ptrdiff_t left = d->masked;
+        for (ptrdiff_t i = 0; i < strips; i++) {
+            const ptrdiff_t vector = dc_split(vectors, strips, i);
+            dc_strip s = {.vectors = (int)(dc_split(vectors, strips, i + 1) - vector),
+                          .out_at = first + vector * lanes,
+                          .width = dc_min(length, lanes)};
+            s.at = s.out_at - axis->before;
+            if (i == strips - 1 && length > lanes)
+                s.overlap = vectors * lanes - length;
+            const ptrdiff_t past_last =
+                s.at + s.vectors * lanes - s.overlap + (axis->kernel - 1) * axis->dilation;
+            int own = DC_STRIP_STAGED;
+            if (in_place && s.at >= 0 && past_last <= axis->in)
+                own = DC_STRIP_INSIDE;
+            else if (in_place && zeros && left > 0 && left--)
+                own = DC_STRIP_MASKED;
+            if (own != kind)
+                continue;
+            if (kind == DC_STRIP_MASKED) {
+                char *masks = (char *)t->masks + masked++ * mask_bytes;
+                fill_masks(p, d, &s, masks);
+                s.masks = masks;
+                t->low = dc_min(t->low, s.at);
+                t->high = dc_max(t->high, past_last);
+            }
+            t->strips[count++] = s;
+        }
+        t->counts[kind] = count - before;
+    }
+}
+
+ptrdiff_t dc_fill_rows(const dc_problem *p, const dc_tensor *x, ptrdiff_t z, ptrdiff_t first,
+                       ptrdiff_t rows, ptrdiff_t *row_at)
+{
+    const dc_axis *depth = &p->axis[0], *axis = &p->axis[1];
+    const ptrdiff_t extent =
+        (rows - 1) * axis->stride + (axis->kernel - 1) * axis->dilation + 1;
+    for (ptrdiff_t i = 0; i < depth->kernel * extent; i++)
+        row_at[i] = DC_PADDING_ROW;
+    for (ptrdiff_t d = 0; d < depth->kernel; d++, row_at += extent) {
+        const ptrdiff_t sz = dc_source_index(
+            z * depth->stride - depth->before + d * depth->dilation, depth->in, p->padding);
+        if (sz < 0)
+            continue;
+        for (ptrdiff_t y = 0; y < rows; y++)
+            for (ptrdiff_t k = 0; k < axis->kernel; k++) {
+                const ptrdiff_t i = y * axis->stride + k * axis->dilation;
+                const ptrdiff_t sy = dc_source_index(first * axis->stride - axis->before + i,
+                                                     axis->in, p->padding);
+                row_at[i] = sy < 0 ? DC_PADDING_ROW : sz * x->stride[2] + sy * x->stride[3];
+            }
+    }
+    return extent;
+}

@@ -1,0 +1,151 @@
+"""The family "depthwise": filters of planes, read in place, masked or staged at the ends of rows.
+
+The data are small whole numbers, so every comparison is for equality.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from directconv import _execute
+from directconv._spec import ConvSpec
+from support import CONV, DTYPES, NUMPY_MODES, in_double, integers, same_bits
+
+both_dtypes = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def check(x_shape, w_shape, dtype="float32", *, view=None, threads=1, **options):
+    """Compare with im2col; `view` makes the input an equal array with other strides."""
+    rng = np.random.default_rng([*x_shape, *w_shape])
+    groups = x_shape[1]
+    x, w, b = (integers(rng, shape, dtype) for shape in (x_shape, w_shape, w_shape[:1]))
+    given = x if view is None else view(x)
+    y = CONV[len(w_shape) - 2](given, w, b, groups=groups, threads=threads, **options)
+    expected = in_double(x, w, b, groups=groups, **options)
+    np.testing.assert_array_equal(y, expected, err_msg=f"{x_shape} {w_shape} {options}")
+    return y
+
+
+def family(isa, x_shape, w_shape, stride=1, layout="channels_first", dtype="float32"):
+    spec = ConvSpec.create(
+        len(w_shape) - 2, w_shape, None, stride, 0, 1, w_shape[0],
+        padding_mode="zeros", padding_value=0.0, layout=layout, activation=None,
+        algorithm="direct",
+    )  # fmt: skip
+    return _execute.prepare(spec, x_shape, np.dtype(dtype), isa, packs_once=True).plan.family
+
+
+def test_what_it_serves(isa):
+    assert family(isa, (1, 8, 20, 20), (8, 1, 3, 3)) == "depthwise"
+    assert family(isa, (1, 8, 20), (8, 1, 3)) == "depthwise"
+    assert family(isa, (1, 20, 20, 1), (1, 1, 3, 3), layout="channels_last") == "depthwise"
+    assert family(isa, (1, 8, 20, 20), (8, 1, 3, 3), stride=(2, 1)) == "depthwise"
+    assert family(isa, (1, 8, 20, 20), (8, 1, 3, 3), stride=2) == "pixel lanes"
+    assert family(isa, (1, 20, 20, 8), (8, 1, 3, 3), layout="channels_last") == "pixel lanes"
+
+
+@both_dtypes
+def test_every_width(isa, dtype):
+    """Narrow rows, last vectors that overlap, and strips of every number of vectors."""
+    for width in range(1, 71):
+        check((1, 2, 4, width), (2, 1, 3, 3), dtype, padding=1)
+        check((1, 2, 7, width), (2, 1, 2, 3), dtype, padding="same")
+
+
+@both_dtypes
+def test_every_height(isa, dtype):
+    """Blocks of rows that are not full, and 3 x 3 kernels with one row, two, and more."""
+    for height in range(1, 40):
+        check((1, 2, height, 19), (2, 1, 3, 3), dtype, padding=1)
+        check((1, 2, height, 19), (2, 1, 5, 3), dtype, padding=2)
+
+
+def test_every_kernel(isa):
+    for size in range(1, 14):
+        check((1, 2, 15, 37), (2, 1, size, size), padding="same")
+        check((1, 2, 15, 37), (2, 1, size, size), padding="full")
+
+
+CASES = {
+    "rows that move by two": ((1, 3, 41, 30), (3, 1, 3, 3), {"stride": (2, 1), "padding": 1}),
+    "rows that move past the kernel": ((1, 3, 41, 30), (3, 1, 2, 3), {"stride": (5, 1)}),
+    "dilation": ((1, 3, 41, 40), (3, 1, 3, 3), {"dilation": (3, 2), "padding": 4}),
+    "stride and dilation": (
+        (1, 2, 60, 40), (2, 1, 4, 3), {"stride": (4, 1), "dilation": (6, 5), "padding": 9},
+    ),
+    "several filters of a plane": ((2, 3, 9, 50), (12, 1, 3, 3), {"padding": 1}),
+    "several bands": ((1, 2, 150, 20), (2, 1, 3, 3), {"padding": 1}),
+    "several zones": ((1, 2, 3, 9000), (2, 1, 3, 3), {"padding": 1}),
+    "a long signal": ((1, 2, 13001), (2, 1, 5), {"padding": "same"}),
+    "a dilated signal": ((1, 5, 700), (5, 1, 3), {"dilation": 64, "padding": 64}),
+    "a volume": ((1, 3, 9, 8, 21), (3, 1, 3, 3, 3), {"padding": 1, "stride": (2, 1, 1)}),
+    "padding only": ((1, 2, 2, 2), (2, 1, 3, 3), {"padding": 40}),
+    "many images": ((9, 4, 5, 6), (4, 1, 3, 3), {"padding": 1}),
+}  # fmt: skip
+
+
+@both_dtypes
+@pytest.mark.parametrize("name", CASES)
+def test_cases_with_any_number_of_threads(isa, name, dtype):
+    x_shape, w_shape, options = CASES[name]
+    one = check(x_shape, w_shape, dtype, **options)
+    for threads in (2, 3):
+        assert same_bits(one, check(x_shape, w_shape, dtype, threads=threads, **options))
+
+
+@pytest.mark.parametrize("mode", NUMPY_MODES)
+def test_padding_modes(isa, mode):
+    for width in (3, 17, 90):
+        value = {"padding_value": 2.0} if mode == "constant" else {}
+        options = {"padding": ((4, 2), (3, 5)), "padding_mode": mode, **value}
+        check((1, 2, 6, width), (2, 1, 3, 3), **options)
+        check((1, 2, 6, width), (2, 1, 4, 5), dilation=(1, 2), **options)
+
+
+VIEWS = {
+    "columns apart": lambda x: np.repeat(x, 3, axis=-1)[..., ::3],
+    "rows apart": lambda x: np.repeat(x, 2, axis=-2)[..., ::2, :],
+    "backwards": lambda x: np.ascontiguousarray(x[..., ::-1, ::-1])[..., ::-1, ::-1],
+    "rows backwards": lambda x: np.ascontiguousarray(x[..., ::-1, :])[..., ::-1, :],
+    "one row for all": lambda x: np.broadcast_to(x[..., :1, :], x.shape),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_inputs_of_any_strides(isa, name):
+    view = VIEWS[name]
+    rng = np.random.default_rng(5)
+    x, w = integers(rng, (2, 3, 9, 37)), integers(rng, (3, 1, 3, 3))
+    given = view(x)
+    y = CONV[2](given, w, padding=1, groups=3)
+    assert same_bits(y, CONV[2](np.array(given), w, padding=1, groups=3))
+
+
+def test_residual_and_output_of_any_strides(isa):
+    rng = np.random.default_rng(6)
+    for width in (5, 40):
+        x, w = integers(rng, (2, 3, 9, width)), integers(rng, (3, 1, 3, 3))
+        residual = integers(rng, x.shape)
+        frame = np.full((2, 3, 9, 2 * width + 1), 77, np.float32)
+        out = frame[..., 1::2]
+        CONV[2](x, w, padding=1, groups=3, residual=residual, activation="relu", out=out)
+        expected = np.maximum(in_double(x, w, padding=1, groups=3) + residual, 0)
+        np.testing.assert_array_equal(out, expected)
+        assert (frame[..., ::2] == 77).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_stay_in_their_windows(isa, value):
+    """Masks must drop what lies beyond a row, whatever it is."""
+    for size in (3, 5):
+        for width in (4, 16, 50):
+            x = np.ones((1, 3, 5, width), np.float32)
+            x[0, 1, 2, width - 1] = x[0, 1, 3, 0] = value
+            y = CONV[2](x, np.ones((3, 1, size, size), np.float32), padding=size // 2, groups=3)
+            expected = np.zeros(x.shape, bool)
+            reach = size // 2
+            for row, column in ((2, width - 1), (3, 0)):
+                columns = slice(max(column - reach, 0), column + reach + 1)
+                expected[0, 1, max(row - reach, 0) : row + reach + 1, columns] = True
+            np.testing.assert_array_equal(~np.isfinite(y), expected)
