@@ -27,14 +27,3 @@ void dc_release(void *block)
     free(block);
 #endif
 }
-
-void *dc_scratch(size_t bytes, char *local)
-{
-    return bytes <= DC_LOCAL_BYTES ? local : dc_allocate(bytes);
-}
-
-void dc_scratch_release(void *scratch, const char *local)
-{
-    if (scratch != local)
-        dc_release(scratch);
-}

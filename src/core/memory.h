@@ -7,12 +7,21 @@
 enum { DC_ALIGNMENT = 64 };
 
 void *dc_allocate(size_t bytes);
+void dc_release(void *block);
+
 /* Small calls would spend a good part of their time on allocating: scratch that fits lives in `local`, an
  * aligned array of DC_LOCAL_BYTES on the caller's stack. NULL if there is no memory. */
 enum { DC_LOCAL_BYTES = 16 * 1024 };
-void *dc_scratch(size_t bytes, char *local);
-void dc_scratch_release(void *scratch, const char *local);
 
-void dc_release(void *block);
+DC_INLINE void *dc_scratch(size_t bytes, char *local)
+{
+    return bytes <= DC_LOCAL_BYTES ? local : dc_allocate(bytes);
+}
+
+DC_INLINE void dc_scratch_release(void *scratch, const char *local)
+{
+    if (scratch != local)
+        dc_release(scratch);
+}
 
 #endif

@@ -357,7 +357,7 @@ static dc_status prepare(const convolution *c, const arrays *t, prepared *r)
         return DC_INVALID;
     if (status == DC_OK)
         status = dc_weights_create(r->plan, &t->w.tensor, c->has_bias ? t->bias : NULL, 1,
-                                   &r->weights);
+                                   &r->weights, &reason);
     return status;
 }
 
