@@ -22,6 +22,7 @@ enum {
     SUM_BYTES = 256 * 1024,  /* sums that wait for further channels */
     PANEL = 8,               /* output channels that share the transforms of the input */
     LONGEST_REACH = 1 << 24, /* of a kernel, gaps of its dilation included: they are stored */
+    WIDEST_STEP = 64,        /* between taps or outputs: what lies between is computed, too */
     SHORTEST_FOR_AUTO = 6,   /* shorter rows of a kernel are not looked at */
 };
 
@@ -206,6 +207,10 @@ static const char *refusal(const dc_problem *p, const dc_kernels *kernels)
     if (p->axis[2].dilation > LONGEST_REACH / p->axis[2].kernel)
         return "algorithm 'fft' needs kernels that span at most 2**24 positions of a row; use "
                "'direct'";
+    for (int a = 0; a < 3; a++)
+        if (p->axis[a].stride > WIDEST_STEP ||
+            (p->axis[a].kernel > 1 && p->axis[a].dilation > WIDEST_STEP))
+            return "algorithm 'fft' needs strides and dilations of at most 64; use 'direct'";
     return NULL;
 }
 
