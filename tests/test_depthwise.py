@@ -1,4 +1,4 @@
-"""The family "depthwise": filters of planes, read in place, masked or staged at the ends of rows.
+"""The family "depthwise": filters of planes, read in place, masked or staged at a row's ends.
 
 The data are small whole numbers, so every comparison is for equality.
 """
