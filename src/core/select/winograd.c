@@ -14,8 +14,10 @@ enum {
     TALL = 4,        /* shorter tiles of products wait for their sums */
 };
 static const double PRODUCTS_EFFICIENCY = 0.85;
-static const double CALL = 50;              /* starting a tile of products */
-static const double CACHE_BYTES = 20;       /* weights read per cycle */
+static const double CALL = 50;        /* starting a tile of products */
+static const double CACHE_BYTES = 20; /* weights read per cycle ... */
+static const double MEMORY_BYTES = 7; /* ... and where they are more than a cache holds: */
+static const double CACHED = 20.0 * 1024 * 1024;
 static const double INPUT_POINT = 3.5;      /* transforming a vector of inputs, per product */
 static const double OUTPUT_POINT = 3;       /* a vector of products */
 static const double PACKED_PER_CYCLE = 0.5; /* transformed weights */
@@ -137,7 +139,8 @@ static double estimate(const dc_problem *p, const dc_kernels *kernels, const dc_
                         CALL * points * taps * (double)s->panels * calls *
                             (double)dc_ceil_div(s->group_in, w->k_block);
     const double weights = points * taps * inputs * vectors * lanes;
-    const double streamed = weights * bytes * blocks / CACHE_BYTES;
+    const double rate = weights * bytes <= CACHED ? CACHE_BYTES : MEMORY_BYTES;
+    const double streamed = weights * bytes * blocks / rate;
     const double transforms = tiles * points *
                               ((double)dc_ceil_div(s->group_in, kernels->lanes) * INPUT_POINT +
                                vectors * OUTPUT_POINT);
