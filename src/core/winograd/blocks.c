@@ -2,6 +2,10 @@
 #include "winograd/blocks.h"
 
 enum { UNITS_PER_THREAD = 16, MORE_PIECES = 3 };
+/* Reading the weights takes a block as long as so many tiles: from a cache, or from memory. */
+static const double STREAMED_CACHED = 5, STREAMED = 15, CACHED_BYTES = 20.0 * 1024 * 1024;
+/* Shares may differ by so much; where they differ by more, almost anything else is better. */
+static const double FAIR = 1.15, UNFAIR = 2;
 static const double PER_BLOCK = 1; /* a block costs as much as so many more tiles */
 static const double TRANSFORMS =
     0.12; /* of inputs, of the whole: repeated by threads that share a block */
@@ -22,9 +26,11 @@ static double cost(const dc_winograd_blocks *b, int threads)
     const ptrdiff_t blocks = b->units / b->parts;
     const double sharers = (double)dc_min(threads, b->units) / (double)blocks - 1;
     const double repeated = b->parts > 1 && sharers > 0 ? TRANSFORMS * sharers : 0;
-    return excess(b->units, threads) * excess(b->lines, b->line_blocks) *
-           excess(b->steps, b->pieces) * excess(b->panels, b->parts) *
-           excess(b->out_depth, b->depths) * (1 + PER_BLOCK / tiles) * (1 + repeated) *
+    const double unfair = excess(b->units, threads) * excess(b->lines, b->line_blocks) *
+                          excess(b->steps, b->pieces) * excess(b->panels, b->parts) *
+                          excess(b->out_depth, b->depths);
+    return unfair * (unfair > FAIR ? UNFAIR : 1) * (1 + PER_BLOCK / tiles) *
+           (tiles < b->streamed ? b->streamed / tiles : 1) * (1 + repeated) *
            (1 + PER_DEPTH * (double)(b->depths - 1));
 }
 
@@ -64,6 +70,10 @@ dc_winograd_blocks dc_winograd_cut(const dc_problem *p, const dc_schedule *s, pt
                             .steps = w->axis[1].steps,
                             .phases = w->axis[1].phases};
     const ptrdiff_t row = b.phases * b.steps;
+    const double weights = (double)(w->axis[0].points * w->axis[1].points) *
+                           (double)p->axis[0].kernel * (double)s->group_in *
+                           (double)s->group_out * (double)dc_element_bytes(p->element);
+    b.streamed = weights > CACHED_BYTES ? STREAMED : STREAMED_CACHED;
     const ptrdiff_t most = b.pieces > 1 ? 1 : dc_max(1, w->tiles / row);
     b.lines = batch * b.rows;
     b.line_blocks = dc_ceil_div(b.lines, most);

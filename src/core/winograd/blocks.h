@@ -13,6 +13,7 @@ typedef struct dc_winograd_blocks {
     ptrdiff_t line_blocks; /* that they are cut into */
     ptrdiff_t pieces, depths, parts, panels, groups, out_depth, steps, phases;
     ptrdiff_t units;
+    double streamed; /* tiles that take as long as reading the weights */
 } dc_winograd_blocks;
 
 typedef struct dc_winograd_unit {
