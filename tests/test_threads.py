@@ -151,10 +151,13 @@ def test_many_python_threads_at_once(restored):
 
     def call(value):
         x = np.full((2, 8, 20 + value, 21), value, np.float32)
-        for _ in range(15):
-            y = directconv.conv2d(x, w)
-            if not (y == 72 * value).all():
-                wrong.append(value)
+        for algorithm in ("auto", "direct"):
+            alone = directconv.conv2d(x, w, algorithm=algorithm, threads=1)
+            np.testing.assert_allclose(alone, 72 * value, rtol=1e-5)
+            for _ in range(15):
+                y = directconv.conv2d(x, w, algorithm=algorithm)
+                if not (y == alone).all():
+                    wrong.append((value, algorithm))
 
     callers = [threading.Thread(target=call, args=(value,)) for value in range(1, 9)]
     for caller in callers:

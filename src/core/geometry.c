@@ -111,3 +111,14 @@ bool dc_axis_inside(const dc_axis *axis, ptrdiff_t first, ptrdiff_t outputs)
     ptrdiff_t high = low + (outputs - 1) * axis->stride + (axis->kernel - 1) * axis->dilation;
     return low >= 0 && high < axis->in;
 }
+
+bool dc_filters_are_runs(const dc_axis axis[3], const dc_tensor *w)
+{
+    ptrdiff_t step = 1;
+    for (int a = 2; a >= 0; a--) {
+        if (axis[a].kernel > 1 && w->stride[a + 2] != step)
+            return false;
+        step *= axis[a].kernel;
+    }
+    return w->stride[1] == step;
+}

@@ -55,4 +55,7 @@ dc_positions dc_phases_positions(const dc_axis *axis, dc_padding padding,
 /* Whether outputs first .. first+outputs-1 need no padding. */
 bool dc_axis_inside(const dc_axis *axis, ptrdiff_t first, ptrdiff_t outputs);
 
+/* Whether each filter of the weights is one run of memory, [input channel][tap]. */
+bool dc_filters_are_runs(const dc_axis axis[3], const dc_tensor *weights);
+
 #endif

@@ -6,6 +6,12 @@
 
 enum { DC_ALIGNMENT = 64 };
 
+/* Bytes of a part of a block, such that the next part is aligned as well. */
+DC_INLINE size_t dc_aligned(size_t bytes)
+{
+    return (bytes + DC_ALIGNMENT - 1) / DC_ALIGNMENT * DC_ALIGNMENT;
+}
+
 void *dc_allocate(size_t bytes);
 void dc_release(void *block);
 

@@ -43,11 +43,9 @@ typedef struct {
 
 /* ---- Tables and scratch ---- */
 
-static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
 static size_t tap_bytes(const dc_schedule *s)
 {
-    return aligned((size_t)(s->taps * dc_max(1, s->chunk)) * sizeof(int32_t));
+    return dc_aligned((size_t)(s->taps * dc_max(1, s->chunk)) * sizeof(int32_t));
 }
 
 static size_t shared_bytes(const dc_problem *p, const dc_schedule *s)
@@ -64,10 +62,10 @@ static size_t block_pixels(const dc_schedule *s)
 static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
 {
     const size_t bytes = dc_element_bytes(p->element), pixels = block_pixels(s);
-    return aligned(s->stage_elements * bytes) + aligned(s->sum_elements * bytes) +
-           aligned(pixels * sizeof(int32_t)) +
-           aligned((size_t)s->sum_pixels * sizeof(ptrdiff_t)) +
-           aligned(pixels * sizeof(ptrdiff_t)) + sizeof(dc_share);
+    return dc_aligned(s->stage_elements * bytes) + dc_aligned(s->sum_elements * bytes) +
+           dc_aligned(pixels * sizeof(int32_t)) +
+           dc_aligned((size_t)s->sum_pixels * sizeof(ptrdiff_t)) +
+           dc_aligned(pixels * sizeof(ptrdiff_t)) + sizeof(dc_share);
 }
 
 static void lay_out(worker *w, char *scratch)
@@ -75,11 +73,12 @@ static void lay_out(worker *w, char *scratch)
     const dc_schedule *s = w->c->s;
     const size_t bytes = (size_t)w->c->bytes, pixels = block_pixels(s);
     w->stage = scratch;
-    w->sums = w->stage + aligned(s->stage_elements * bytes);
-    w->pixel_at = (int32_t *)(void *)(w->sums + aligned(s->sum_elements * bytes));
-    w->sum_at = (ptrdiff_t *)(void *)((char *)w->pixel_at + aligned(pixels * sizeof(int32_t)));
+    w->sums = w->stage + dc_aligned(s->stage_elements * bytes);
+    w->pixel_at = (int32_t *)(void *)(w->sums + dc_aligned(s->sum_elements * bytes));
+    w->sum_at =
+        (ptrdiff_t *)(void *)((char *)w->pixel_at + dc_aligned(pixels * sizeof(int32_t)));
     w->out_at = (ptrdiff_t *)(void *)((char *)w->sum_at +
-                                      aligned((size_t)s->sum_pixels * sizeof(ptrdiff_t)));
+                                      dc_aligned((size_t)s->sum_pixels * sizeof(ptrdiff_t)));
 }
 
 /* table[tap][channel] for the offsets of taps along each axis and the channel's stride. */

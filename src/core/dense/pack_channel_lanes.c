@@ -13,18 +13,6 @@ static const char *weight_at(const dc_tensor *w, ptrdiff_t oc, ptrdiff_t kd, ptr
     return (const char *)w->data + at * dc_stored_bytes(w->storage, element);
 }
 
-/* Whether a filter is one run of memory, [input channel][tap]. */
-static bool contiguous(const dc_problem *p, const dc_tensor *w)
-{
-    ptrdiff_t step = 1;
-    for (int a = 2; a >= 0; a--) {
-        if (p->axis[a].kernel > 1 && w->stride[a + 2] != step)
-            return false;
-        step *= p->axis[a].kernel;
-    }
-    return w->stride[1] == step;
-}
-
 enum { LONGEST_SPAN = 512 }; /* longer ones are rare */
 
 /* Elements from a filter's first position in memory to its last, over all kernel positions. */
@@ -163,7 +151,7 @@ dc_status dc_channel_lanes_pack(const dc_problem *p, const dc_schedule *s,
     packed->bytes = panel_bytes + bias_bytes;
     packed->weights = dc_allocate(panel_bytes);
     packed->bias = dc_allocate(bias_bytes);
-    const bool runs = contiguous(p, w);
+    const bool runs = dc_filters_are_runs(p->axis, w);
     ptrdiff_t *row_at = NULL;
     if (runs)
         row_at = dc_allocate((size_t)(s->taps * s->group_in) * sizeof *row_at);

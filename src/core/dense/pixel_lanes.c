@@ -44,11 +44,9 @@ typedef struct {
 
 /* ---- Tables and scratch ---- */
 
-static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
 static size_t tap_bytes(const dc_schedule *s)
 {
-    return aligned((size_t)(s->taps * s->chunk) * sizeof(int32_t));
+    return dc_aligned((size_t)(s->taps * s->chunk) * sizeof(int32_t));
 }
 
 static size_t shared_bytes(const dc_problem *p, const dc_schedule *s)
@@ -60,7 +58,7 @@ static size_t shared_bytes(const dc_problem *p, const dc_schedule *s)
 static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
 {
     const size_t bytes = dc_element_bytes(p->element);
-    return aligned(s->stage_elements * bytes) + aligned(s->sum_elements * bytes) +
+    return dc_aligned(s->stage_elements * bytes) + dc_aligned(s->sum_elements * bytes) +
            sizeof(dc_share);
 }
 
@@ -68,7 +66,7 @@ static void lay_out(worker *w, char *scratch)
 {
     const dc_schedule *s = w->c->s;
     w->stage = scratch;
-    w->sums = w->stage + aligned(s->stage_elements * (size_t)w->c->bytes);
+    w->sums = w->stage + dc_aligned(s->stage_elements * (size_t)w->c->bytes);
 }
 
 /* Where output 0 meets tap `tap` in the numbering of one axis, planes of `pitch` positions apart. */

@@ -11,6 +11,7 @@
 
 #include "geometry.h"
 #include "kernels/microkernel.h"
+#include "memory.h"
 
 /* A box of outputs: images, depths, rows, columns. */
 typedef struct dc_box {
@@ -76,8 +77,6 @@ void dc_gradient_choose(const dc_problem *problem, const dc_kernels *kernels,
 size_t dc_gradient_scratch(const dc_problem *problem, const dc_gradient_schedule *schedule,
                            const dc_kernels *kernels, ptrdiff_t batch, int threads);
 dc_status dc_gradient_run(const dc_gradient_call *call);
-
-DC_INLINE size_t dc_aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 /* Blocks along each axis, and how many there are. */
 ptrdiff_t dc_gradient_blocks(const dc_problem *problem, const dc_gradient_schedule *schedule,

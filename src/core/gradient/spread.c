@@ -32,8 +32,6 @@ typedef struct {
     bool clamps;
 } call;
 
-static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
 static ptrdiff_t modulo(ptrdiff_t a)
 {
     const ptrdiff_t r = a % STEP;
@@ -70,15 +68,15 @@ static void plan_stage(call *c)
         c->taps[phase] *= axis[0].kernel * axis[1].kernel;
     }
     const ptrdiff_t outputs = dc_round_up(axis[2].out, STEP * c->kernels->lanes);
-    c->thread_bytes = aligned((size_t)(c->extent[0] * c->pitch[0] * c->bytes)) +
-                      aligned((size_t)((c->taps[0] + c->taps[1]) * c->bytes)) +
-                      aligned((size_t)(outputs * c->bytes));
+    c->thread_bytes = dc_aligned((size_t)(c->extent[0] * c->pitch[0] * c->bytes)) +
+                      dc_aligned((size_t)((c->taps[0] + c->taps[1]) * c->bytes)) +
+                      dc_aligned((size_t)(outputs * c->bytes));
 }
 
 static size_t table_bytes(const call *c)
 {
     const size_t taps = (size_t)(c->taps[0] + c->taps[1]);
-    return aligned(taps * sizeof(int32_t)) + aligned(taps * sizeof(ptrdiff_t));
+    return dc_aligned(taps * sizeof(int32_t)) + dc_aligned(taps * sizeof(ptrdiff_t));
 }
 
 static void fill_tables(call *c, char *memory)
@@ -88,7 +86,7 @@ static void fill_tables(call *c, char *memory)
     c->tap_at[0] = (int32_t *)memory;
     c->tap_at[1] = c->tap_at[0] + c->taps[0];
     c->weight_at[0] =
-        (ptrdiff_t *)(memory + aligned((size_t)(c->taps[0] + c->taps[1]) * sizeof(int32_t)));
+        (ptrdiff_t *)(memory + dc_aligned((size_t)(c->taps[0] + c->taps[1]) * sizeof(int32_t)));
     c->weight_at[1] = c->weight_at[0] + c->taps[0];
     for (ptrdiff_t phase = 0; phase < STEP; phase++) {
         ptrdiff_t i = 0;
@@ -171,8 +169,8 @@ static void spread_band(const call *c, ptrdiff_t position[4], ptrdiff_t rows,
 static void spread_channel(const call *c, ptrdiff_t image, ptrdiff_t channel, char *scratch)
 {
     const dc_axis *axis = c->p->axis;
-    char *weights = scratch + aligned((size_t)(c->extent[0] * c->pitch[0] * c->bytes));
-    char *line = weights + aligned((size_t)((c->taps[0] + c->taps[1]) * c->bytes));
+    char *weights = scratch + dc_aligned((size_t)(c->extent[0] * c->pitch[0] * c->bytes));
+    char *line = weights + dc_aligned((size_t)((c->taps[0] + c->taps[1]) * c->bytes));
     dc_spread_row row = {.outputs = axis[2].out, .low = c->p->low, .high = c->p->high};
     for (int phase = 0; phase < STEP; phase++) {
         row.taps[phase] = (int)c->taps[phase];

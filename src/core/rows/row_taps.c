@@ -54,8 +54,6 @@ static dc_status pack(const dc_problem *p, const dc_schedule *s, const dc_kernel
 
 /* ---- Memory ---- */
 
-static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
 static size_t shared_bytes(const dc_problem *p, const dc_schedule *s)
 {
     (void)p, (void)s;
@@ -66,7 +64,7 @@ static size_t shared_bytes(const dc_problem *p, const dc_schedule *s)
 static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
 {
     const size_t bytes = dc_element_bytes(p->element), block = (size_t)s->rows.block;
-    return aligned((block + (size_t)s->taps) * bytes) + aligned(block * bytes);
+    return dc_aligned((block + (size_t)s->taps) * bytes) + dc_aligned(block * bytes);
 }
 
 /* ---- One block ---- */
@@ -125,7 +123,7 @@ static void store(const call *c, const block *b, ptrdiff_t channel, const char *
 static void run_block(const call *c, const block *b, char *scratch)
 {
     const ptrdiff_t block_inputs = c->s->rows.block + c->s->taps;
-    char *sums = scratch + aligned((size_t)(block_inputs * c->bytes));
+    char *sums = scratch + dc_aligned((size_t)(block_inputs * c->bytes));
     const char *source = inputs_of(c, b, scratch);
     const bool stores = !c->given->residual && c->given->output->stride[4] == 1;
     for (ptrdiff_t i = 0; i < c->s->group_out; i++) {

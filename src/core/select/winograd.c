@@ -18,9 +18,10 @@ static const double CALL = 50;        /* starting a tile of products */
 static const double CACHE_BYTES = 20; /* weights read per cycle ... */
 static const double MEMORY_BYTES = 7; /* ... and where they are more than a cache holds: */
 static const double CACHED = 20.0 * 1024 * 1024;
-static const double INPUT_POINT = 3.5;      /* transforming a vector of inputs, per product */
-static const double OUTPUT_POINT = 3;       /* a vector of products */
-static const double PACKED_PER_CYCLE = 0.5; /* transformed weights */
+static const double INPUT_POINT = 3.5; /* transforming a vector of inputs, per product */
+static const double OUTPUT_POINT = 3;  /* a vector of products */
+static const double START = 8000, PER_TILE = 100; /* of a call: what small layers feel */
+static const double PACKED_PER_CYCLE = 1, PACKED_TO_MEMORY = 0.12; /* transformed weights */
 
 /* ---- Which tiles ---- */
 
@@ -151,11 +152,13 @@ static double estimate(const dc_problem *p, const dc_kernels *kernels, const dc_
 static double cycles(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
 {
     const dc_winograd_schedule *w = &s->winograd;
-    const double time = estimate(p, kernels, s, w);
+    const double time = START + PER_TILE * tiles_of(w) + estimate(p, kernels, s, w);
     const double weights = (double)w->axis[0].points * (double)w->axis[1].points *
                            (double)p->axis[0].kernel * (double)s->group_in *
                            (double)(s->vectors * kernels->lanes) * (double)p->groups;
-    return p->packs_once ? time : time + weights / PACKED_PER_CYCLE;
+    const bool cached = weights * (double)dc_element_bytes(p->element) <= CACHED;
+    return p->packs_once ? time
+                         : time + weights / (cached ? PACKED_PER_CYCLE : PACKED_TO_MEMORY);
 }
 
 static dc_status schedule(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)

@@ -30,8 +30,6 @@ typedef struct {
 
 /* ---- Memory ---- */
 
-static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
 static size_t lay_out(const dc_problem *p, const dc_separable_schedule *f, char *scratch,
                       worker *w)
 {
@@ -48,7 +46,7 @@ static size_t lay_out(const dc_problem *p, const dc_separable_schedule *f, char 
     size_t total = 0;
     for (int i = 0; i < 6; i++) {
         at[i] = scratch ? scratch + total : NULL;
-        total += aligned(sizes[i]);
+        total += dc_aligned(sizes[i]);
     }
     if (scratch) {
         w->ring = at[0];

@@ -51,18 +51,6 @@ static ptrdiff_t stored_bytes(const packing *k)
     return dc_stored_bytes(k->w->storage, k->p->element);
 }
 
-/* Whether a filter is one run of memory, [input channel][tap]. */
-static bool contiguous(const dc_problem *p, const dc_tensor *w)
-{
-    ptrdiff_t step = 1;
-    for (int a = 2; a >= 0; a--) {
-        if (p->axis[a].kernel > 1 && w->stride[a + 2] != step)
-            return false;
-        step *= p->axis[a].kernel;
-    }
-    return w->stride[1] == step;
-}
-
 /* Where the transposing gather of a run of filters puts its rows: [tap][input channel][lane]. */
 static void fill_rows(packing *k, ptrdiff_t inputs, ptrdiff_t lanes)
 {
@@ -92,7 +80,7 @@ static void gather_weights(packing *k, ptrdiff_t oc, ptrdiff_t channels, ptrdiff
     const ptrdiff_t first = oc * w->stride[0] + ic * w->stride[1];
     if (channels < lanes)
         memset(k->plain, 0, (size_t)(k->s->taps * inputs * lanes * k->bytes));
-    if (contiguous(k->p, w)) {
+    if (dc_filters_are_runs(k->p->axis, w)) {
         fill_rows(k, inputs, lanes);
         gather.positions *= k->s->taps;
         gather.position_stride = 1;
@@ -185,7 +173,7 @@ static void copy_plain(const packing *k, char *out)
                         .out = out,
                         .pitch = pitches[0],
                         .storage = w->storage};
-    if (contiguous(k->p, w)) {
+    if (dc_filters_are_runs(k->p->axis, w)) {
         k->kernels->gather(&gather);
         return;
     }

@@ -41,8 +41,6 @@ enum { NONE = PTRDIFF_MIN };
 
 /* ---- Memory ---- */
 
-static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
 static ptrdiff_t points_of(const dc_winograd_schedule *w)
 {
     return w->axis[0].points * w->axis[1].points;
@@ -50,37 +48,37 @@ static ptrdiff_t points_of(const dc_winograd_schedule *w)
 
 static size_t table_bytes(const dc_winograd_schedule *w)
 {
-    return aligned((size_t)w->k_block * sizeof(int32_t)) +
-           aligned((size_t)w->tiles * sizeof(int32_t)) +
-           aligned((size_t)w->tiles * sizeof(ptrdiff_t));
+    return dc_aligned((size_t)w->k_block * sizeof(int32_t)) +
+           dc_aligned((size_t)w->tiles * sizeof(int32_t)) +
+           dc_aligned((size_t)w->tiles * sizeof(ptrdiff_t));
 }
 
 static size_t shared_bytes(const dc_problem *p, const dc_schedule *s)
 {
     const dc_winograd_schedule *w = &s->winograd;
-    return table_bytes(w) + aligned((size_t)w->sum_pitch * dc_element_bytes(p->element));
+    return table_bytes(w) + dc_aligned((size_t)w->sum_pitch * dc_element_bytes(p->element));
 }
 
 static size_t value_bytes(const dc_winograd_schedule *w, size_t bytes)
 {
-    return aligned((size_t)(w->slices * points_of(w) * w->value_point) * bytes);
+    return dc_aligned((size_t)(w->slices * points_of(w) * w->value_point) * bytes);
 }
 
 static size_t sum_bytes(const dc_winograd_schedule *w, size_t bytes)
 {
-    return aligned((size_t)(points_of(w) * w->sum_point) * bytes);
+    return dc_aligned((size_t)(points_of(w) * w->sum_point) * bytes);
 }
 
 static size_t line_bytes(const dc_winograd_schedule *w, size_t bytes)
 {
     const ptrdiff_t in = w->axis[0].points * w->columns_in * w->chunk;
     const ptrdiff_t out = w->axis[0].outputs * w->columns_out * w->sum_pitch;
-    return aligned((size_t)dc_max(in, out) * bytes);
+    return dc_aligned((size_t)dc_max(in, out) * bytes);
 }
 
 static size_t halfway_bytes(const dc_winograd_schedule *w, size_t bytes)
 {
-    return aligned((size_t)(points_of(w) * w->sum_pitch) * bytes);
+    return dc_aligned((size_t)(points_of(w) * w->sum_pitch) * bytes);
 }
 
 static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
@@ -88,8 +86,8 @@ static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
     const dc_winograd_schedule *w = &s->winograd;
     const size_t bytes = dc_element_bytes(p->element);
     return value_bytes(w, bytes) + sum_bytes(w, bytes) + line_bytes(w, bytes) +
-           halfway_bytes(w, bytes) + aligned((size_t)w->slices * sizeof(ptrdiff_t)) +
-           aligned((size_t)(s->taps * s->group_in) * bytes);
+           halfway_bytes(w, bytes) + dc_aligned((size_t)w->slices * sizeof(ptrdiff_t)) +
+           dc_aligned((size_t)(s->taps * s->group_in) * bytes);
 }
 
 static void lay_out(worker *w, char *scratch)
@@ -101,7 +99,7 @@ static void lay_out(worker *w, char *scratch)
     w->lines = w->sums + sum_bytes(ws, bytes);
     w->halfway = w->lines + line_bytes(ws, bytes);
     w->slice_at = (ptrdiff_t *)(void *)(w->halfway + halfway_bytes(ws, bytes));
-    w->window = (char *)w->slice_at + aligned((size_t)ws->slices * sizeof(ptrdiff_t));
+    w->window = (char *)w->slice_at + dc_aligned((size_t)ws->slices * sizeof(ptrdiff_t));
 }
 
 /* ---- Lines ---- */
@@ -526,11 +524,11 @@ static void fill_tables(call *c, char *memory)
 {
     const dc_winograd_schedule *w = c->w;
     c->channel_at = (int32_t *)(void *)memory;
-    memory += aligned((size_t)w->k_block * sizeof(int32_t));
+    memory += dc_aligned((size_t)w->k_block * sizeof(int32_t));
     c->value_at = (int32_t *)(void *)memory;
-    memory += aligned((size_t)w->tiles * sizeof(int32_t));
+    memory += dc_aligned((size_t)w->tiles * sizeof(int32_t));
     c->sum_at = (ptrdiff_t *)(void *)memory;
-    c->zeros = memory + aligned((size_t)w->tiles * sizeof(ptrdiff_t));
+    c->zeros = memory + dc_aligned((size_t)w->tiles * sizeof(ptrdiff_t));
     for (ptrdiff_t i = 0; i < w->k_block; i++)
         c->channel_at[i] = (int32_t)i;
     for (ptrdiff_t t = 0; t < w->tiles; t++) {
