@@ -96,8 +96,8 @@ def test_an_interrupt_leaves_a_working_library():
     code = f"""{LARGE}
 import time
 big = np.ones((8, 64, 96, 96), np.float32); many = np.ones((64, 64, 3, 3), np.float32)
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     while True:
         directconv.conv2d(big, many, threads=2)
 except KeyboardInterrupt:

@@ -1,4 +1,5 @@
-/* The only place that asks the processor what it can do (registers saved by the system included). */
+/* The only place that asks the processor what it can do (registers saved by the system included), and
+ * tells it that a loop only waits. */
 #ifndef DC_CPU_H
 #define DC_CPU_H
 
@@ -11,5 +12,15 @@ typedef enum dc_cpu_level {
 } dc_cpu_level;
 
 bool dc_cpu_has(dc_cpu_level level);
+
+/* Between two looks at something that another thread will change. */
+DC_INLINE void dc_cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
 
 #endif

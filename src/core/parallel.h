@@ -1,11 +1,9 @@
-/* The only place that knows OpenMP: how many threads there are, and running a function on them. */
+/* How many threads there are, and running a function on them. The only place that knows OpenMP, which
+ * says how many; where there are POSIX threads, those that compute are a pool of our own. */
 #ifndef DC_PARALLEL_H
 #define DC_PARALLEL_H
 
-#include "base.h"
-
-/* `team` is the number of threads that really run: at most the number asked for. */
-typedef void dc_work(void *context, int thread, int team);
+#include "pool.h"
 
 bool dc_has_openmp(void);
 
@@ -13,8 +11,9 @@ bool dc_has_openmp(void);
  * limit that the program set at run time. */
 int dc_openmp_threads(void);
 
-/* Calls work(context, thread, team) on `threads` threads, on the calling one when that is 1. Works
- * in a forked child, too. */
+/* Calls work(context, thread, team) for the threads 0..team-1, where `team` is at most `threads`. Several
+ * may run on the same thread, one after another, so none may wait for another. Works in a forked
+ * child, too. */
 void dc_parallel(int threads, dc_work *work, void *context);
 
 /* Units 0.. of a call, shared out evenly: each thread has a run of neighbouring ones. One that is through
