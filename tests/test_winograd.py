@@ -3,6 +3,8 @@ finite, and bits that depend on nothing but the shape."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -26,6 +28,15 @@ from support import (
 MODES = ("zeros", "constant", "reflect", "symmetric", "replicate", "circular")
 
 
+def strides(kernel, dilation):
+    """Those that the last two axes may have: 1, or 2 for some kernels, counted in what stride
+    and dilation have in common."""
+    if kernel == 1:
+        return [1, 2, 3]
+    widest = 2 if 3 <= kernel <= 5 else 1
+    return [s for s in (1, 2, 3, 4, 6) if s // math.gcd(s, dilation) <= widest]
+
+
 @st.composite
 def problems(draw):
     """Shapes and options that the algorithm serves, in up to three dimensions."""
@@ -38,8 +49,10 @@ def problems(draw):
     size = [
         (k - 1) * d + draw(st.integers(1, small)) for k, d in zip(kernel, dilation, strict=True)
     ]
-    # Axes with a single kernel position may have strides.
-    stride = [1 if k > 1 else draw(st.integers(1, 2)) for k in kernel]
+    stride = [
+        draw(st.sampled_from(strides(k, d) if a >= dims - 2 else [1, 2, 3]))
+        for a, (k, d) in enumerate(zip(kernel, dilation, strict=True))
+    ]
     pads = [(draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(dims)]
     groups = draw(st.integers(1, 2))
     channels = draw(st.sampled_from([8, 9, 16, 17, 24, 37]))
@@ -102,30 +115,39 @@ def test_every_option(dtype, problem, layout, threads, activation, with_residual
         assert error <= bound, (isa, error / bound)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_size_and_number_of_channels(isa, layout, dtype):
+def test_every_size_and_number_of_channels(isa, layout, dtype, stride):
     largest = 20 if isa == "wide" else 40
+    options = {"padding": 1, "stride": stride}
     for size in range(1, largest):
         channels, out_channels = 8 + size, 8 + (3 * size) % 41
         x, w, b = data((1, channels, 1 + size % 7, size), (out_channels, channels, 3, 3), dtype)
         y = directconv.conv2d(
-            in_layout(x, layout), w, b, padding=1, algorithm="winograd", layout=layout
+            in_layout(x, layout), w, b, algorithm="winograd", layout=layout, **options
         )
-        bound = winograd_bound(dtype, magnitude(x, w, b, padding=1))
-        error = abs(channels_first(y, layout) - in_double(x, w, b, padding=1)).max()
+        bound = winograd_bound(dtype, magnitude(x, w, b, **options))
+        error = abs(channels_first(y, layout) - in_double(x, w, b, **options)).max()
         assert error <= bound, size
 
 
-LAYERS = {  # input, weights, padding
-    "image": ((1, 16, 30, 31), (16, 16, 3, 3), 1),
-    "64": ((1, 64, 28, 28), (64, 64, 3, 3), 1),
-    "512": ((1, 512, 14, 14), (32, 512, 3, 3), 1),
-    "1024": ((1, 1024, 8, 8), (32, 1024, 3, 3), 1),
-    "5x5": ((1, 32, 20, 20), (32, 32, 5, 5), 2),
-    "signal": ((1, 128, 400), (64, 128, 3), 1),
-    "1x7": ((1, 64, 17, 17), (64, 64, 1, 7), (0, 3)),
-    "volume": ((1, 32, 10, 12, 12), (32, 32, 3, 3, 3), 1),
+LAYERS = {  # input, weights, padding, stride
+    "image": ((1, 16, 30, 31), (16, 16, 3, 3), 1, 1),
+    "64": ((1, 64, 28, 28), (64, 64, 3, 3), 1, 1),
+    "small tiles": ((1, 64, 14, 14), (64, 64, 3, 3), 1, 1),
+    "512": ((1, 512, 14, 14), (32, 512, 3, 3), 1, 1),
+    "1024": ((1, 1024, 8, 8), (32, 1024, 3, 3), 1, 1),
+    "5x5": ((1, 32, 20, 20), (32, 32, 5, 5), 2, 1),
+    "signal": ((1, 128, 400), (64, 128, 3), 1, 1),
+    "1x7": ((1, 64, 17, 17), (64, 64, 1, 7), (0, 3), 1),
+    "volume": ((1, 32, 10, 12, 12), (32, 32, 3, 3, 3), 1, 1),
+    "stride 2": ((1, 64, 28, 28), (64, 64, 3, 3), 1, 2),
+    "stride 2, 16": ((1, 16, 56, 56), (32, 16, 3, 3), 1, 2),
+    "stride 2, 1024": ((1, 1024, 9, 9), (32, 1024, 3, 3), 1, 2),
+    "stride 2, 4x4": ((1, 64, 20, 22), (64, 64, 4, 4), 1, 2),
+    "stride 2, 5x5": ((1, 64, 20, 22), (64, 64, 5, 5), 2, 2),
+    "stride 2, signal": ((1, 128, 400), (64, 128, 3), 1, 2),
 }
 
 
@@ -134,13 +156,14 @@ LAYERS = {  # input, weights, padding
 def test_errors_are_as_small_as_those_of_direct_sums(isa, name, mean):
     """The promise of docs/accuracy.md for inputs of unit variance and weights as drawn for
     training: 1e-6 on average and 1e-5 at most, relative to the outputs' root mean square."""
-    x_shape, w_shape, padding = LAYERS[name]
+    x_shape, w_shape, padding, stride = LAYERS[name]
+    options = {"padding": padding, "stride": stride}
     if isa == "wide" and x_shape[1] > 100:
         pytest.skip("slow; narrower layers cut its vectors as well")
     x, w, _ = data(x_shape, w_shape)
     x = (x + mean).astype("f4")
-    y = CONV[w.ndim - 2](x, w, padding=padding, algorithm="winograd")
-    expected = in_double(x, w, padding=padding)
+    y = CONV[w.ndim - 2](x, w, algorithm="winograd", **options)
+    expected = in_double(x, w, **options)
     scale = np.sqrt(np.mean(expected**2))
     error = abs(y - expected) / scale
     assert np.sqrt(np.mean(error**2)) <= 1.0e-6
@@ -156,10 +179,11 @@ def test_double_precision(isa):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_what_is_not_finite_stays_in_its_window(isa, rng, value, layout):
+@pytest.mark.parametrize("stride", [1, 2])
+def test_what_is_not_finite_stays_in_its_window(isa, rng, value, layout, stride):
     """A tile with such an output is summed anew; so is one that overflows on the way."""
     x, w, b = data((2, 9, 13, 14), (19, 9, 3, 3))
-    options = {"padding": 1, "layout": layout}
+    options = {"padding": 1, "layout": layout, "stride": stride}
     for _ in range(4):
         spoiled = x.copy()
         spoiled[tuple(rng.integers(0, n) for n in x.shape)] = value
@@ -202,6 +226,14 @@ BITS = {
     "signal": ((3, 70, 900), (33, 70, 3), {"dilation": 2}),
     "volume": ((2, 16, 7, 9, 10), (24, 16, 3, 3, 3), {"padding": 1}),
     "groups": ((2, 32, 12, 12), (80, 8, 3, 3), {"groups": 4}),
+    "small tiles": ((7, 24, 14, 14), (100, 24, 3, 3), {"padding": 1}),
+    "stride 2": ((5, 40, 27, 23), (100, 40, 3, 3), {"padding": 1, "stride": 2}),
+    "stride 2, volume": ((2, 16, 9, 13, 10), (24, 16, 3, 3, 3), {"padding": 1, "stride": 2}),
+    "stride 2, dilation": (
+        (3, 16, 29, 40),
+        (24, 16, 3, 5),
+        {"padding": 4, "stride": (4, 2), "dilation": (2, 3)},
+    ),
 }
 
 
@@ -246,7 +278,9 @@ def test_inputs_of_any_strides(isa):
         ((7, 16, 3, 3), {}, "at least 8 input and 8 output channels per group"),
         ((16, 1, 3, 3), {"groups": 16}, "at least 8 input and 8 output channels per group"),
         ((16, 16, 1, 1), {}, "2 to 7 positions along one of the last two axes"),
-        ((16, 16, 3, 3), {"stride": 2}, "stride 1 wherever the kernel has more than one"),
+        ((16, 16, 3, 3), {"stride": 3}, "strides of 1 and 2"),
+        ((16, 16, 3, 3), {"stride": 4, "dilation": (2, 1)}, "strides of 1 and 2"),
+        ((16, 16, 2, 3), {"stride": (2, 1)}, "stride 2 needs a kernel of 3 to 5 positions"),
         ((16, 16, 8, 1), {}, "at most 7 positions along each axis"),
         ((16, 16, 6, 6), {}, "up to 5 x 5"),
         ((16, 16, 3, 3), {"dilation": 97, "padding": 97}, "dilation of at most 96"),
@@ -267,7 +301,9 @@ def test_auto_takes_it_where_it_pays():
 
     assert chosen((64, 64, 3, 3), 56) == "winograd"
     assert chosen((64, 64, 3, 3), 56, algorithm="direct") == "direct"
-    assert chosen((64, 64, 3, 3), 56, stride=2) == "direct"
+    assert chosen((128, 128, 3, 3), 56, stride=2) == "winograd"
+    assert chosen((64, 64, 3, 3), 56, stride=3) == "direct"
+    assert chosen((512, 512, 3, 3), 7, stride=2) == "direct"
     assert chosen((4, 64, 3, 3), 56) == "direct"
 
 

@@ -63,7 +63,7 @@ dc_positions dc_span_positions(const dc_axis *axis, dc_padding padding, const dc
     };
 }
 
-static ptrdiff_t common_divisor(ptrdiff_t a, ptrdiff_t b)
+ptrdiff_t dc_common_divisor(ptrdiff_t a, ptrdiff_t b)
 {
     while (b) {
         ptrdiff_t r = a % b;
@@ -76,7 +76,7 @@ static ptrdiff_t common_divisor(ptrdiff_t a, ptrdiff_t b)
 dc_phases dc_axis_phases(const dc_axis *axis, ptrdiff_t outputs)
 {
     /* Taps meet only the phases that are multiples of the common divisor. */
-    const ptrdiff_t divisor = common_divisor(axis->stride, axis->dilation);
+    const ptrdiff_t divisor = dc_common_divisor(axis->stride, axis->dilation);
     const ptrdiff_t planes = axis->stride / divisor;
     const ptrdiff_t reach = (axis->kernel - 1) * axis->dilation / axis->stride;
     if ((double)planes * ((double)outputs + (double)reach) <

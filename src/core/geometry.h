@@ -5,6 +5,8 @@
 
 #include "directconv.h"
 
+ptrdiff_t dc_common_divisor(ptrdiff_t a, ptrdiff_t b);
+
 /* The source index of position `i` (may lie outside 0..in-1), or -1 for the padding value. */
 ptrdiff_t dc_source_index(ptrdiff_t i, ptrdiff_t in, dc_padding padding);
 

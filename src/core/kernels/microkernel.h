@@ -8,11 +8,12 @@
 #include "directconv.h"
 
 enum {
-    DC_TILE_VECTORS = 4,   /* channel lanes: widest tile, in vectors of output channels */
-    DC_PIXEL_CHANNELS = 8, /* pixel lanes: most output channels of a tile */
-    DC_DOT_ROWS = 8,       /* dots: tallest tile, ... */
-    DC_DOT_COLUMNS = 3,    /* ... its most columns, ... */
-    DC_DOT_WIDEST = 8,     /* ... and those of a tile of one row */
+    DC_TILE_VECTORS = 4,     /* channel lanes: widest tile, in vectors of output channels */
+    DC_PIXEL_CHANNELS = 8,   /* pixel lanes: most output channels of a tile */
+    DC_WINOGRAD_POINTS = 11, /* most points along an axis */
+    DC_DOT_ROWS = 8,         /* dots: tallest tile, ... */
+    DC_DOT_COLUMNS = 3,      /* ... its most columns, ... */
+    DC_DOT_WIDEST = 8,       /* ... and those of a tile of one row */
 };
 
 /* Channel lanes: sums[i][j] = sum over k of source[pixel_at[i] + tap_at[k]] * weights[k][j] for
@@ -152,12 +153,16 @@ typedef struct dc_columns {
     ptrdiff_t out_pitch;
 } dc_columns;
 
-/* Winograd: one-dimensional transforms of vectors. `points` values in become `outputs` outputs, or as many
- * values again where outputs is 0 (a transform of inputs); one point: a copy. groups x items x
- * `vectors` neighbouring vectors are transformed; all strides in elements. `add`, if given, has a
- * value per lane of the vectors and is added to every output of a transform of products. In place where strides agree. */
+/* Winograd: one-dimensional transforms of vectors. Values at `points` points become `outputs` outputs or,
+ * where that is 0, inputs become values; one point: a copy. Of stride 1 there are 4, 6 or 8 points; 9, 10
+ * and 11 are those of stride 2 and of 3, 4 and 5 taps, for tiles of 4 outputs. A `small` tile has 2 outputs
+ * less. It uses the first points, 2 less or, with stride 2, 4 less, and as many inputs; its values are meant
+ * for the weights of whole tiles (6, 9, 10 and 11 points). groups x items x `vectors` neighbouring
+ * vectors are transformed; all strides in elements. `add`, if given, has a value per lane of the vectors
+ * and is added to every output. In place where strides agree. */
 typedef struct dc_winograd_pass {
     int points, outputs;
+    bool small;
     ptrdiff_t groups, items, vectors;
     const void *in;
     ptrdiff_t in_point, in_item, in_group;
@@ -166,7 +171,7 @@ typedef struct dc_winograd_pass {
     const void *add;
 } dc_winograd_pass;
 
-/* The same for a matrix of up to 8 x 8 that is data. */
+/* The same for a matrix that is data, of up to 7 columns. */
 typedef struct dc_matrix_pass {
     int rows, columns;
     const double *matrix;

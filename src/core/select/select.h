@@ -59,12 +59,16 @@ typedef struct dc_separable_schedule {
     ptrdiff_t pitch; /* elements of a staged row, and of a row of sums */
 } dc_separable_schedule;
 
-/* One axis of Winograd's algorithm: tiles of `outputs` outputs, `dilation` apart, from `points` products.
- * Dilation splits the axis into phases with tiles of their own; a tile is numbered step * phases +
+/* One axis of Winograd's algorithm: of each phase `steps` tiles of `outputs` outputs from `points` products,
+ * and at its end `small_steps` tiles of fewer, which use the first points. What stride and dilation have in
+ * common is the step between the positions that are staged; both count in such steps, so the stride is
+ * 1 or 2. Outputs `dilation` apart make a phase, with tiles of its own; a tile is numbered step * phases +
  * phase. An axis that is not transformed has one point, and tiles of one output. */
 typedef struct dc_winograd_axis {
-    int points, outputs;
-    ptrdiff_t phases, steps;
+    int points, outputs, small_points, small_outputs;
+    int values; /* points that are used: fewer where all tiles are small */
+    ptrdiff_t phases, steps, small_steps;
+    ptrdiff_t position_step, stride, dilation;
 } dc_winograd_axis;
 
 typedef struct dc_winograd_schedule {
@@ -72,11 +76,14 @@ typedef struct dc_winograd_schedule {
     ptrdiff_t tiles;          /* of a block, at most: whole rows of tiles, or parts of one */
     ptrdiff_t pieces;         /* that a row of tiles is cut into */
     ptrdiff_t slices;         /* transformed planes kept, for the taps of the depth */
-    ptrdiff_t k_block;        /* input channels summed before the next */
+    ptrdiff_t products;       /* of a sum: taps of the depth and input channels, ... */
+    ptrdiff_t k_blocks;       /* ... which are summed in so many parts */
     ptrdiff_t chunk;          /* input channels transformed at once */
-    ptrdiff_t value_pitch, value_point; /* of transformed inputs: between tiles, and points */
-    ptrdiff_t sum_pitch, sum_point;     /* of products likewise */
-    ptrdiff_t columns_in, columns_out;  /* staged columns and outputs of a row of tiles */
+    /* Transformed inputs are [point][slice][tile][channel], products [point][tile][lane]: elements from
+     * one to the next. */
+    ptrdiff_t value_pitch, value_slice, value_point;
+    ptrdiff_t sum_pitch, sum_point;
+    ptrdiff_t columns_in, columns_out; /* staged columns and outputs of a row of tiles */
 } dc_winograd_schedule;
 
 /* Depthwise: bands of rows of outputs, cut into strips. */

@@ -60,17 +60,18 @@ dc_winograd_blocks dc_winograd_cut(const dc_problem *p, const dc_schedule *s, pt
                                    int threads)
 {
     const dc_winograd_schedule *w = &s->winograd;
-    dc_winograd_blocks b = {.rows = w->axis[0].phases * w->axis[0].steps,
+    dc_winograd_blocks b = {.rows =
+                                w->axis[0].phases * (w->axis[0].steps + w->axis[0].small_steps),
                             .pieces = w->pieces,
                             .depths = 1,
                             .parts = 1,
                             .panels = s->panels,
                             .groups = p->groups,
                             .out_depth = p->axis[0].out,
-                            .steps = w->axis[1].steps,
+                            .steps = w->axis[1].steps + w->axis[1].small_steps,
                             .phases = w->axis[1].phases};
     const ptrdiff_t row = b.phases * b.steps;
-    const double weights = (double)(w->axis[0].points * w->axis[1].points) *
+    const double weights = (double)(w->axis[0].values * w->axis[1].values) *
                            (double)p->axis[0].kernel * (double)s->group_in *
                            (double)s->group_out * (double)dc_element_bytes(p->element);
     b.streamed = weights > CACHED_BYTES ? STREAMED : STREAMED_CACHED;

@@ -4,33 +4,7 @@
 
 #include <string.h>
 
-enum { CHANNELS_AT_ONCE = 16, MOST_POINTS = 8 };
-
-/* Finite points in the order of kernels/winograd.inc; the fourth value is that at infinity. */
-static const double POINTS_4[] = {0, 1, -1, 0};
-static const double POINTS_6[] = {0, 11.0 / 16, -11.0 / 16, 0, 1.5, -1.5};
-static const double POINTS_8[] = {0, 1, -1, 0, 2, -2, 0.5, -0.5};
-enum { AT_INFINITY = 3 };
-
-/* matrix[j][k]: what weight k adds to the value at point j, p_j^k over the product of its distances to
- * the other points. One point: the weight itself. */
-static void weight_matrix(int points, ptrdiff_t taps, double *matrix)
-{
-    if (points == 1) {
-        matrix[0] = 1;
-        return;
-    }
-    const double *at = points == 4 ? POINTS_4 : points == 6 ? POINTS_6 : POINTS_8;
-    for (int j = 0; j < points; j++) {
-        double distances = 1, power = 1;
-        for (int other = 0; other < points; other++)
-            if (other != j && other != AT_INFINITY)
-                distances *= at[j] - at[other];
-        for (ptrdiff_t k = 0; k < taps; k++, power *= at[j])
-            matrix[j * taps + k] =
-                j == AT_INFINITY ? (k == taps - 1 ? 1 : 0) : power / distances;
-    }
-}
+enum { CHANNELS_AT_ONCE = 16, LONGEST_KERNEL = 7 };
 
 /* What packing one panel needs to know. */
 typedef struct {
@@ -39,7 +13,7 @@ typedef struct {
     const dc_kernels *kernels;
     const dc_tensor *w;
     ptrdiff_t bytes;
-    double matrix[2][MOST_POINTS * MOST_POINTS]; /* of rows and columns */
+    double matrix[2][DC_WINOGRAD_POINTS * LONGEST_KERNEL]; /* of rows and columns */
     char *plain;   /* [tap][input channel][lane] of a few input channels */
     char *halfway; /* [point of the rows][column][input channel][lane], one tap of the depth */
     ptrdiff_t *row_at;
@@ -111,7 +85,7 @@ static void transform(const packing *k, ptrdiff_t lanes, ptrdiff_t ic, ptrdiff_t
     const ptrdiff_t tap = k->s->group_in * lanes, point = axis[0].kernel * tap;
     for (ptrdiff_t z = 0; z < axis[0].kernel; z++) {
         k->kernels->matrix_pass(&(dc_matrix_pass){
-            .rows = tiles[0].points,
+            .rows = tiles[0].values,
             .columns = (int)axis[1].kernel,
             .matrix = k->matrix[0],
             .items = 1,
@@ -122,17 +96,17 @@ static void transform(const packing *k, ptrdiff_t lanes, ptrdiff_t ic, ptrdiff_t
             .out_point = row,
         });
         k->kernels->matrix_pass(&(dc_matrix_pass){
-            .rows = tiles[1].points,
+            .rows = tiles[1].values,
             .columns = (int)axis[2].kernel,
             .matrix = k->matrix[1],
-            .items = tiles[0].points,
+            .items = tiles[0].values,
             .vectors = run / k->kernels->lanes,
             .in = k->halfway,
             .in_point = run,
             .in_item = row,
             .out = panel + (z * tap + ic * lanes) * k->bytes,
             .out_point = point,
-            .out_item = tiles[1].points * point,
+            .out_item = tiles[1].values * point,
         });
     }
 }
@@ -147,7 +121,7 @@ static void pack_panels(packing *k, ptrdiff_t group, char *out)
         dc_panel(k->kernels, s->vectors, i, &first, &width);
         const ptrdiff_t lanes = width * one,
                         channels = dc_min(lanes, s->group_out - first * one);
-        char *panel = out + dc_winograd_weight_elements(s, k->p, first * one) * k->bytes;
+        char *panel = out + dc_winograd_weight_elements(s, first * one) * k->bytes;
         for (ptrdiff_t ic = 0; ic < s->group_in; ic += CHANNELS_AT_ONCE) {
             const ptrdiff_t inputs = dc_min(CHANNELS_AT_ONCE, s->group_in - ic);
             gather_weights(k, group * s->group_out + first * one, channels, lanes, ic, inputs);
@@ -199,12 +173,12 @@ static dc_status allocate(const packing *k, dc_packed *packed)
     const dc_schedule *s = k->s;
     const ptrdiff_t row = s->vectors * k->kernels->lanes;
     size_t weights = (size_t)k->bytes, bias = (size_t)k->bytes, plain = (size_t)k->bytes;
-    const ptrdiff_t points = s->winograd.axis[0].points * s->winograd.axis[1].points;
-    if (!dc_multiply(&weights, (size_t)(points * p->axis[0].kernel)) ||
-        !dc_multiply(&weights, (size_t)s->group_in) || !dc_multiply(&weights, (size_t)row) ||
-        !dc_multiply(&weights, (size_t)p->groups) || !dc_multiply(&bias, (size_t)row) ||
-        !dc_multiply(&bias, (size_t)p->groups) || !dc_multiply(&plain, (size_t)s->taps) ||
-        !dc_multiply(&plain, (size_t)s->group_in) ||
+    const ptrdiff_t values = s->winograd.axis[0].values * s->winograd.axis[1].values;
+    if (!dc_multiply(&weights, (size_t)values) ||
+        !dc_multiply(&weights, (size_t)s->winograd.products) ||
+        !dc_multiply(&weights, (size_t)row) || !dc_multiply(&weights, (size_t)p->groups) ||
+        !dc_multiply(&bias, (size_t)row) || !dc_multiply(&bias, (size_t)p->groups) ||
+        !dc_multiply(&plain, (size_t)s->taps) || !dc_multiply(&plain, (size_t)s->group_in) ||
         !dc_multiply(&plain, (size_t)p->out_channels))
         return DC_TOO_LARGE;
     packed->bytes = weights + bias + plain;
@@ -228,7 +202,7 @@ dc_status dc_winograd_pack(const dc_problem *p, const dc_schedule *s, const dc_k
         return status;
     const size_t run = (size_t)(CHANNELS_AT_ONCE * DC_TILE_VECTORS * kernels->lanes * k.bytes);
     const size_t plain = (size_t)s->taps * run;
-    const size_t halfway = (size_t)(MOST_POINTS * p->axis[2].kernel) * run;
+    const size_t halfway = (size_t)(DC_WINOGRAD_POINTS * p->axis[2].kernel) * run;
     k.plain =
         dc_allocate(plain + halfway + (size_t)(CHANNELS_AT_ONCE * s->taps) * sizeof *k.row_at);
     if (!k.plain)
@@ -236,13 +210,12 @@ dc_status dc_winograd_pack(const dc_problem *p, const dc_schedule *s, const dc_k
     k.halfway = k.plain + plain;
     k.row_at = (ptrdiff_t *)(void *)(k.halfway + halfway);
     for (int a = 0; a < 2; a++)
-        weight_matrix(s->winograd.axis[a].points, p->axis[a + 1].kernel, k.matrix[a]);
+        dc_winograd_weight_matrix(&s->winograd.axis[a], p->axis[a + 1].kernel, k.matrix[a]);
 
     const ptrdiff_t row = s->vectors * kernels->lanes;
     for (ptrdiff_t g = 0; g < p->groups; g++) {
-        pack_panels(&k, g,
-                    (char *)packed->weights +
-                        g * dc_winograd_weight_elements(s, p, row) * k.bytes);
+        pack_panels(
+            &k, g, (char *)packed->weights + g * dc_winograd_weight_elements(s, row) * k.bytes);
         if (bias)
             kernels->gather(&(dc_gather){
                 .positions = 1,

@@ -13,11 +13,13 @@ extern const dc_family_methods dc_winograd_tiles;
 dc_pack dc_winograd_pack;
 
 /* Elements of a group's weights up to panel `first` vectors in. */
-DC_INLINE ptrdiff_t dc_winograd_weight_elements(const dc_schedule *s, const dc_problem *p,
-                                                ptrdiff_t lanes)
+DC_INLINE ptrdiff_t dc_winograd_weight_elements(const dc_schedule *s, ptrdiff_t lanes)
 {
-    return s->winograd.axis[0].points * s->winograd.axis[1].points * p->axis[0].kernel *
-           s->group_in * lanes;
+    const dc_winograd_schedule *w = &s->winograd;
+    return w->axis[0].values * w->axis[1].values * w->products * lanes;
 }
+
+/* matrix[j][k]: what weight k adds to the value at point j of an axis (see kernels/winograd.inc). */
+void dc_winograd_weight_matrix(const dc_winograd_axis *axis, ptrdiff_t kernel, double *matrix);
 
 #endif
