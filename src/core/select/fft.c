@@ -18,6 +18,7 @@ static const double TERM_LATENCY = 6; /* ... time that a sum waits for the one b
 static const double SUM_CYCLES = 14;  /* of a point of a row, per source */
 static const double RING_BYTES = 900e3; /* larger rings of transformed rows leave the L2 */
 static const double BEYOND_RING = 1.5;  /* times as long takes a term then */
+static const double CALL_CYCLES = 5000; /* of a unit of work */
 static const double KERNEL_CYCLES =
     20; /* of a point of a kernel row: besides transforming it */
 static const double MARGIN =
@@ -154,8 +155,8 @@ static double estimate(const context *c, const dc_fft_schedule *f)
         sources * panels * loaded * (transform + load) +
         outputs * (double)f->band *
             (sources * n * ((double)f->terms * term + SUM_CYCLES) + transform + store);
-    return cycles * (double)f->phases * (double)c->p->axis[0].out * (double)f->piece_groups *
-           (double)f->lane_groups;
+    return (cycles + CALL_CYCLES) * (double)f->phases * (double)c->p->axis[0].out *
+           (double)f->piece_groups * (double)f->lane_groups;
 }
 
 /* Packing has no say in the schedule: a layer and a single call give the same bits. */
