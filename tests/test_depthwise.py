@@ -21,7 +21,8 @@ def check(x_shape, w_shape, dtype="float32", *, view=None, threads=1, **options)
     groups = x_shape[1]
     x, w, b = (integers(rng, shape, dtype) for shape in (x_shape, w_shape, w_shape[:1]))
     given = x if view is None else view(x)
-    y = CONV[len(w_shape) - 2](given, w, b, groups=groups, threads=threads, **options)
+    how = {"groups": groups, "threads": threads, "algorithm": "direct"}
+    y = CONV[len(w_shape) - 2](given, w, b, **how, **options)
     expected = in_double(x, w, b, groups=groups, **options)
     np.testing.assert_array_equal(y, expected, err_msg=f"{x_shape} {w_shape} {options}")
     return y

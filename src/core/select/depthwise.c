@@ -12,7 +12,9 @@ enum {
     MOST_REACH = 1 << 14,     /* columns from the first to the last column of the kernel */
 };
 
-static const double EFFICIENCY = 0.8; /* of the multipliers, for large kernels */
+/* Of a vector of outputs: per product, and per row of the kernel; of a plane, and of a call. */
+static const double PRODUCT_CYCLES = 0.62, ROW_CYCLES = 3, PLANE_CYCLES = 900,
+                    CALL_CYCLES = 4000;
 
 static bool fits(const dc_problem *p, const dc_depthwise_schedule *d)
 {
@@ -65,8 +67,10 @@ bool dc_depthwise_serves(const dc_problem *p, const dc_kernels *kernels, dc_sche
 
 double dc_depthwise_cycles(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
 {
-    double products = (double)s->taps * (double)p->out_channels;
-    for (int a = 0; a < 3; a++)
-        products *= (double)p->axis[a].out;
-    return products / (2 * EFFICIENCY * kernels->lanes);
+    const dc_axis *axis = p->axis;
+    const double vectors = (double)axis[0].out * (double)axis[1].out *
+                           (double)dc_ceil_div(axis[2].out, kernels->lanes);
+    const double rows = (double)axis[0].kernel * (double)axis[1].kernel;
+    const double plane = vectors * (PRODUCT_CYCLES * (double)s->taps + ROW_CYCLES * rows);
+    return (plane + PLANE_CYCLES) * (double)p->out_channels + CALL_CYCLES;
 }

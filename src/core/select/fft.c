@@ -7,17 +7,22 @@
 /* Of a point of a transform, per pass: by the bytes that two buffers take. */
 static const struct {
     double bytes, cycles;
-} PASSES[] = {{40e3, 5}, {150e3, 9}, {900e3, 12}, {__builtin_inf(), 20}};
-static const double LOAD_CYCLES = 8,
-                    STORE_CYCLES = 10; /* of a point: into lanes, out of them */
-static const double TERM_CYCLES = 2.2,
-                    SUM_CYCLES = 4; /* of a point of a row: per term, and at all */
+} PASSES[] = {{40e3, 2.5}, {150e3, 5}, {900e3, 12}, {__builtin_inf(), 20}};
+/* A row on its way into lanes and out of them: of a point of all lanes, and of each lane's own part. */
+static const struct {
+    double load_point, load_lane, store_point, store_lane;
+} MOVES[] = {[false] = {10, 50, 0, 50}, /* pieces of one channel: transposed */
+             [true] = {0, 22, 14, 10}}; /* lanes are groups: staged together */
+static const double TERM_CYCLES = 3;  /* of a point of a row, per term, if rows hide the ... */
+static const double TERM_LATENCY = 6; /* ... time that a sum waits for the one before */
+static const double SUM_CYCLES = 14;  /* of a point of a row, per source */
+static const double RING_BYTES = 900e3; /* larger rings of transformed rows leave the L2 */
+static const double BEYOND_RING = 1.5;  /* times as long takes a term then */
+static const double CALL_CYCLES = 5000; /* of a unit of work */
 static const double KERNEL_CYCLES =
     20; /* of a point of a kernel row: besides transforming it */
-static const double CALL_CYCLES = 4000; /* of a unit of work */
-static const double RING_BYTES = 900e3; /* larger rings of transformed rows leave the L2 */
 static const double MARGIN =
-    1.2; /* "auto" takes row transforms where they seem faster by this much */
+    1.1; /* "auto" takes row transforms where they seem faster by this much */
 enum {
     SUM_BYTES = 256 * 1024,  /* sums that wait for further channels */
     PANEL = 8,               /* output channels that share the transforms of the input */
@@ -119,29 +124,37 @@ static void cut_bands(const context *c, dc_fft_schedule *f, ptrdiff_t rows, ptrd
 
 /* ---- The estimate ---- */
 
+/* Of a point. */
 static double transform_cycles(const context *c, const dc_fft_schedule *f)
 {
     const double bytes = 2 * row_bytes(c, f);
     int size = 0;
     while (bytes > PASSES[size].bytes)
         size++;
-    return PASSES[size].cycles * (double)f->length * dc_transform_at(f->transform)->passes;
+    return PASSES[size].cycles * dc_transform_at(f->transform)->passes;
 }
 
 static double estimate(const context *c, const dc_fft_schedule *f)
 {
-    const double n = (double)f->length, transform = transform_cycles(c, f);
+    const double n = (double)f->length, transform = n * transform_cycles(c, f);
     const double outputs = (double)c->group_out, sources = (double)f->sources;
     const double blocks = (double)dc_ceil_div(f->band, f->block);
     const double panels = f->panel ? (double)dc_ceil_div(c->group_out, f->panel) : 1;
     const double loaded =
         blocks * ((double)(f->block - 1) * (double)f->step + (double)f->terms);
+    const double lanes = 2.0 * c->kernels->lanes; /* real and imaginary parts apart */
+    const double load = MOVES[f->lanes_are_groups].load_point * n +
+                        MOVES[f->lanes_are_groups].load_lane * lanes;
+    const double store = MOVES[f->lanes_are_groups].store_point * n +
+                         MOVES[f->lanes_are_groups].store_lane * lanes;
+    const double latency = TERM_LATENCY / (double)f->rows;
     const double kept = row_bytes(c, f) * (double)f->slots;
-    const double term = kept < RING_BYTES ? TERM_CYCLES : 1.5 * TERM_CYCLES;
-    double cycles = sources * panels * loaded * (transform + LOAD_CYCLES * n);
-    cycles +=
+    const double term =
+        (latency > TERM_CYCLES ? latency : TERM_CYCLES) * (kept < RING_BYTES ? 1 : BEYOND_RING);
+    const double cycles =
+        sources * panels * loaded * (transform + load) +
         outputs * (double)f->band *
-        (sources * n * ((double)f->terms * term + SUM_CYCLES) + transform + STORE_CYCLES * n);
+            (sources * n * ((double)f->terms * term + SUM_CYCLES) + transform + store);
     return (cycles + CALL_CYCLES) * (double)f->phases * (double)c->p->axis[0].out *
            (double)f->piece_groups * (double)f->lane_groups;
 }
@@ -153,7 +166,7 @@ static double packing_cycles(const context *c, const dc_fft_schedule *f)
     const double transforms = (double)f->sources * (double)c->group_out *
                               (double)f->lane_groups * (double)dc_ceil_div(f->terms, signals);
     const double stored = f->lanes_are_groups ? KERNEL_CYCLES : 2.0 * (double)signals;
-    return transforms * (transform_cycles(c, f) + stored * (double)f->length);
+    return transforms * (transform_cycles(c, f) + stored) * (double)f->length;
 }
 
 static void consider(const context *c, dc_fft_schedule f, dc_fft_schedule *best)
