@@ -30,6 +30,7 @@ RANK = {
     "kernels/": 2,
     "geometry": 2,
     "transform": 2,
+    "points": 2,
     "dispatch": 3,
     "staging": 3,
     "select/": 3,

@@ -184,6 +184,7 @@ def conv1d_weight(
     groups: int = 1,
     *,
     layout: str = "channels_first",
+    algorithm: str = "auto",
     threads: int | None = None,
 ) -> Array:
     """Return the gradient of `conv1d` with respect to its weights.
@@ -195,7 +196,7 @@ def conv1d_weight(
     weight_size : sequence of int
         (OC, C / groups, KL).
     grad_output : array_like, shape (N, OC, OL) or (OC, OL)
-    stride, padding, dilation, groups, layout, threads
+    stride, padding, dilation, groups, layout, algorithm, threads
         As in `conv2d_weight`.
 
     Returns
@@ -209,8 +210,9 @@ def conv1d_weight(
     (4, 2, 3)
     """
     return _weight(
-        1, input, weight_size, grad_output, stride, padding, dilation, groups, layout, threads
-    )
+        1, input, weight_size, grad_output, stride, padding, dilation, groups, layout,
+        algorithm, threads,
+    )  # fmt: skip
 
 
 def conv2d_weight(
@@ -223,6 +225,7 @@ def conv2d_weight(
     groups: int = 1,
     *,
     layout: str = "channels_first",
+    algorithm: str = "auto",
     threads: int | None = None,
 ) -> Array:
     """Return the gradient of `conv2d` with respect to its weights.
@@ -238,6 +241,9 @@ def conv2d_weight(
         The gradient of a loss with respect to the result of `conv2d`, in the same layout.
     stride, padding, dilation, groups, layout, threads
         As given to `conv2d`; all forms of padding, with zeros.
+    algorithm : {"auto", "direct", "winograd"}
+        As in `conv2d`. "auto" may take Winograd's algorithm, which is faster and whose rounding
+        errors are a little larger; "direct" never does.
 
     Returns
     -------
@@ -259,8 +265,9 @@ def conv2d_weight(
              [20., 24.]]]])
     """
     return _weight(
-        2, input, weight_size, grad_output, stride, padding, dilation, groups, layout, threads
-    )
+        2, input, weight_size, grad_output, stride, padding, dilation, groups, layout,
+        algorithm, threads,
+    )  # fmt: skip
 
 
 def conv3d_weight(
@@ -273,6 +280,7 @@ def conv3d_weight(
     groups: int = 1,
     *,
     layout: str = "channels_first",
+    algorithm: str = "auto",
     threads: int | None = None,
 ) -> Array:
     """Return the gradient of `conv3d` with respect to its weights.
@@ -284,7 +292,7 @@ def conv3d_weight(
     weight_size : sequence of int
         (OC, C / groups, KD, KH, KW).
     grad_output : array_like, shape (N, OC, OD, OH, OW) or (OC, OD, OH, OW)
-    stride, padding, dilation, groups, layout, threads
+    stride, padding, dilation, groups, layout, algorithm, threads
         As in `conv2d_weight`.
 
     Returns
@@ -298,8 +306,9 @@ def conv3d_weight(
     (4, 2, 3, 3, 3)
     """
     return _weight(
-        3, input, weight_size, grad_output, stride, padding, dilation, groups, layout, threads
-    )
+        3, input, weight_size, grad_output, stride, padding, dilation, groups, layout,
+        algorithm, threads,
+    )  # fmt: skip
 
 
 def conv1d_bias(grad_output: npt.ArrayLike, *, layout: str = "channels_first") -> Array:
@@ -462,6 +471,7 @@ def _weight(
     dilation: PerAxis,
     groups: int,
     layout: str,
+    algorithm: str,
     threads: int | None,
 ) -> Array:
     x = as_array("input", input)
@@ -469,7 +479,7 @@ def _weight(
     size = as_shape("weight_size", weight_size)
     arguments = (
         tuple(map(kinds, (size, stride, padding, dilation))),
-        dims, size, stride, padding, dilation, groups, layout, "auto", x.shape,
+        dims, size, stride, padding, dilation, groups, layout, algorithm, x.shape,
     )  # fmt: skip
     try:
         spec, geometry = _prepare_once(*arguments)
