@@ -1,11 +1,37 @@
 /* Packing weights for Winograd's algorithm. */
+#include "filters.h"
 #include "memory.h"
-#include "points.h"
 #include "winograd/winograd.h"
 
 #include <string.h>
 
-enum { CHANNELS_AT_ONCE = 16 };
+enum { CHANNELS_AT_ONCE = 16, MOST_POINTS = 8 };
+
+/* Finite points in the order of kernels/winograd.inc; the fourth value is that at infinity. */
+static const double POINTS_4[] = {0, 1, -1, 0};
+static const double POINTS_6[] = {0, 11.0 / 16, -11.0 / 16, 0, 1.5, -1.5};
+static const double POINTS_8[] = {0, 1, -1, 0, 2, -2, 0.5, -0.5};
+enum { AT_INFINITY = 3 };
+
+/* matrix[j][k]: what weight k adds to the value at point j, p_j^k over the product of its distances to
+ * the other points. One point: the weight itself. */
+static void weight_matrix(int points, ptrdiff_t taps, double *matrix)
+{
+    if (points == 1) {
+        matrix[0] = 1;
+        return;
+    }
+    const double *at = points == 4 ? POINTS_4 : points == 6 ? POINTS_6 : POINTS_8;
+    for (int j = 0; j < points; j++) {
+        double distances = 1, power = 1;
+        for (int other = 0; other < points; other++)
+            if (other != j && other != AT_INFINITY)
+                distances *= at[j] - at[other];
+        for (ptrdiff_t k = 0; k < taps; k++, power *= at[j])
+            matrix[j * taps + k] =
+                j == AT_INFINITY ? (k == taps - 1 ? 1 : 0) : power / distances;
+    }
+}
 
 /* What packing one panel needs to know. */
 typedef struct {
@@ -14,7 +40,7 @@ typedef struct {
     const dc_kernels *kernels;
     const dc_tensor *w;
     ptrdiff_t bytes;
-    double matrix[2][DC_MOST_POINTS * DC_MOST_POINTS]; /* of rows and columns */
+    double matrix[2][MOST_POINTS * MOST_POINTS]; /* of rows and columns */
     char *plain;   /* [tap][input channel][lane] of a few input channels */
     char *halfway; /* [point of the rows][column][input channel][lane], one tap of the depth */
     ptrdiff_t *row_at;
@@ -64,6 +90,8 @@ static void gather_weights(packing *k, ptrdiff_t oc, ptrdiff_t channels, ptrdiff
         k->kernels->gather(&gather);
         return;
     }
+    if (dc_pack_interleaved(k->p, k->kernels, w, oc, channels, ic, inputs, lanes, k->plain))
+        return;
     for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
         for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
             for (ptrdiff_t x = 0; x < axis[2].kernel; x++) {
@@ -131,6 +159,29 @@ static void pack_panels(packing *k, ptrdiff_t group, char *out)
     }
 }
 
+enum { MOST_PICKED = 64 };
+
+/* [oc][ic][tap], position by position. */
+static void pick_plain(const packing *k, char *out)
+{
+    const dc_axis *axis = k->p->axis;
+    const dc_tensor *w = k->w;
+    ptrdiff_t from[MOST_PICKED], *next = from;
+    for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
+        for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
+            for (ptrdiff_t x = 0; x < axis[2].kernel; x++)
+                *next++ = z * w->stride[2] + y * w->stride[3] + x * w->stride[4];
+    for (ptrdiff_t oc = 0; oc < k->p->out_channels; oc++)
+        k->kernels->pick(&(dc_pick){
+            .channels = k->s->group_in,
+            .positions = k->s->taps,
+            .source = (const char *)w->data + oc * w->stride[0] * k->bytes,
+            .channel_stride = w->stride[1],
+            .from = from,
+            .out = out + oc * k->s->group_in * k->s->taps * k->bytes,
+        });
+}
+
 /* [oc][ic][tap], whatever strides the weights have. Of the channels those that are closer in memory go
  * inside; in a transpose those are the output channels. */
 static void copy_plain(const packing *k, char *out)
@@ -150,6 +201,10 @@ static void copy_plain(const packing *k, char *out)
                         .storage = w->storage};
     if (dc_filters_are_runs(k->p->axis, w)) {
         k->kernels->gather(&gather);
+        return;
+    }
+    if (w->storage == DC_AS_COMPUTED && taps <= MOST_PICKED) {
+        pick_plain(k, out);
         return;
     }
     gather.positions = counts[inner];
@@ -203,7 +258,7 @@ dc_status dc_winograd_pack(const dc_problem *p, const dc_schedule *s, const dc_k
         return status;
     const size_t run = (size_t)(CHANNELS_AT_ONCE * DC_TILE_VECTORS * kernels->lanes * k.bytes);
     const size_t plain = (size_t)s->taps * run;
-    const size_t halfway = (size_t)(DC_MOST_POINTS * p->axis[2].kernel) * run;
+    const size_t halfway = (size_t)(MOST_POINTS * p->axis[2].kernel) * run;
     k.plain =
         dc_allocate(plain + halfway + (size_t)(CHANNELS_AT_ONCE * s->taps) * sizeof *k.row_at);
     if (!k.plain)
@@ -211,7 +266,7 @@ dc_status dc_winograd_pack(const dc_problem *p, const dc_schedule *s, const dc_k
     k.halfway = k.plain + plain;
     k.row_at = (ptrdiff_t *)(void *)(k.halfway + halfway);
     for (int a = 0; a < 2; a++)
-        dc_point_matrix(s->winograd.axis[a].points, p->axis[a + 1].kernel, k.matrix[a]);
+        weight_matrix(s->winograd.axis[a].points, p->axis[a + 1].kernel, k.matrix[a]);
 
     const ptrdiff_t row = s->vectors * kernels->lanes;
     for (ptrdiff_t g = 0; g < p->groups; g++) {
