@@ -26,7 +26,7 @@ MODULES = sorted(p.stem for p in PACKAGE.glob("*.py") if not p.stem.startswith("
 
 
 def module(name):
-    library = BRIDGES.get(name)
+    library = BRIDGES.get(name.lstrip("_").split("_")[0])  # of a part of a bridge, too
     if library and importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
     return importlib.import_module(f"directconv.{name}")

@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 
 import torch.nn.functional as F  # noqa: E402
 
+from directconv import _torch_operators as operators  # noqa: E402
 from directconv import torch as bridge  # noqa: E402
 
 OURS = {1: bridge.conv1d, 2: bridge.conv2d, 3: bridge.conv3d}
@@ -113,12 +114,12 @@ def test_operators_pass_their_own_checks(transposed, options):
     pads = [0] * 4 if isinstance(pads[0], str) else pads
     if transposed:
         size = list(bridge.conv_transpose2d(x, w, **options | {"output_padding": 0}).shape[2:])
-        torch.library.opcheck(bridge._transposed, (x, w, b, size, steps, pads, reach, groups))
+        torch.library.opcheck(operators.transposed, (x, w, b, size, steps, pads, reach, groups))
         return
-    torch.library.opcheck(bridge._convolution, (x, w, b, steps, pads, reach, groups))
-    y = bridge._convolution(x, w, b, steps, pads, reach, groups).detach().requires_grad_()
+    torch.library.opcheck(operators.convolution, (x, w, b, steps, pads, reach, groups))
+    y = operators.convolution(x, w, b, steps, pads, reach, groups).detach().requires_grad_()
     size = list(w.shape)
-    torch.library.opcheck(bridge._weight_gradient, (x, y, size, steps, pads, reach, groups))
+    torch.library.opcheck(operators.weight_gradient, (x, y, size, steps, pads, reach, groups))
 
 
 @pytest.mark.parametrize("dims", [2, 3])
@@ -135,7 +136,7 @@ def test_memory_formats(dims):
     (expected,) = torch.autograd.grad(plain.square().sum(), x)
     torch.testing.assert_close(g, expected)
     torch.library.opcheck(
-        bridge._convolution, (x_last, w, b, [1] * dims, [0] * 2 * dims, [1] * dims, 1)
+        operators.convolution, (x_last, w, b, [1] * dims, [0] * 2 * dims, [1] * dims, 1)
     )
 
 
@@ -157,7 +158,7 @@ def test_tensors_are_read_where_they_are(monkeypatch):
         seen.extend(a.ctypes.data for a in (x, w, b, out))
         return directconv.conv2d(x, w, b, *args, out=out, **options)
 
-    monkeypatch.setitem(bridge._CONVOLVE, 2, spy)
+    monkeypatch.setitem(operators._CONVOLVE, 2, spy)
     x, w, b = tensors(2, {}, dtype=torch.float32)
     y = bridge.conv2d(x, w, b)
     assert seen == [t.data_ptr() for t in (x, w, b, y)]
@@ -315,8 +316,8 @@ def test_threads_are_those_of_both(monkeypatch):
         asked.append(threads)
         return directconv.conv2d(*args, out=out, **options)
 
-    monkeypatch.setitem(bridge._CONVOLVE, 2, spy)
-    monkeypatch.setattr(directconv, "get_num_threads", lambda: 3)
+    monkeypatch.setitem(operators._CONVOLVE, 2, spy)
+    monkeypatch.setattr(operators._runtime, "get_num_threads", lambda: 3)
     before = torch.get_num_threads()
     try:
         for number in (1, 5):

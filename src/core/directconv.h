@@ -105,14 +105,15 @@ double dc_plan_operations(const dc_plan *plan);
 
 /* The gradient with respect to the weights; `weights` is [oc][ic][kd][kh][kw] without gaps. Padding is
  * with zeros. Immutable; may be executed from many threads at once. The result does not depend on the
- * number of threads. */
+ * number of threads. DC_UNSUPPORTED if the problem's algorithm cannot serve; the reason says why. */
 typedef struct dc_gradient dc_gradient;
-dc_status dc_gradient_create(const dc_problem *problem, dc_gradient **result);
+dc_status dc_gradient_create(const dc_problem *problem, dc_gradient **result,
+                             const char **reason);
 void dc_gradient_destroy(dc_gradient *gradient);
 dc_status dc_gradient_execute(const dc_gradient *gradient, const dc_tensor *input,
                               const dc_tensor *grad, void *weights, ptrdiff_t batch,
                               int threads);
-const char *dc_gradient_family(const dc_gradient *gradient);
+const char *dc_gradient_family(const dc_gradient *gradient, ptrdiff_t batch);
 /* Bytes beyond input, gradient and result. */
 size_t dc_gradient_workspace(const dc_gradient *gradient, ptrdiff_t batch, int threads);
 double dc_gradient_operations(const dc_gradient *gradient);

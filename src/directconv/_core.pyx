@@ -48,11 +48,11 @@ cdef extern from "directconv.h" nogil:
         pass
     ctypedef struct dc_gradient:
         pass
-    dc_status dc_gradient_create(const dc_problem *, dc_gradient **)
+    dc_status dc_gradient_create(const dc_problem *, dc_gradient **, const char **)
     void dc_gradient_destroy(dc_gradient *)
     dc_status dc_gradient_execute(const dc_gradient *, const dc_tensor *, const dc_tensor *,
                                   void *, Py_ssize_t, int)
-    const char *dc_gradient_family(const dc_gradient *)
+    const char *dc_gradient_family(const dc_gradient *, Py_ssize_t)
     size_t dc_gradient_workspace(const dc_gradient *, Py_ssize_t, int)
     double dc_gradient_operations(const dc_gradient *)
     dc_status dc_spread(const dc_problem *, const dc_tensor *, const void *, Py_ssize_t,
@@ -284,10 +284,12 @@ cdef class WeightGradient:
 
     def __cinit__(self, spec, tuple sizes, int element, tuple codes):
         cdef dc_problem problem
+        cdef const char *reason = NULL
         read_problem(spec, sizes, element, codes, &problem)
         self.dims = spec.dims
         self.channels_last = problem.layout == DC_CHANNELS_LAST
-        check(dc_gradient_create(&problem, &self.gradient), NULL)
+        cdef dc_status status = dc_gradient_create(&problem, &self.gradient, &reason)
+        check(status, reason)
         self.image_operations = dc_gradient_operations(self.gradient)
 
     def __dealloc__(self):
@@ -324,9 +326,9 @@ cdef class WeightGradient:
             PyBuffer_Release(&x)
         check(status, NULL)
 
-    @property
-    def family(self):
-        return dc_gradient_family(self.gradient).decode()
+    def family(self, Py_ssize_t batch):
+        """Which method serves so many images."""
+        return dc_gradient_family(self.gradient, batch).decode()
 
     @property
     def operations(self):

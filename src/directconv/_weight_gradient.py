@@ -1,23 +1,197 @@
-"""The gradient of a convolution with respect to its weights."""
+"""Gradients of the convolutions with respect to their weights."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 
 from directconv import _core, _execute, _runtime
-from directconv._spec import Array, ConvSpec, Geometry, compute_dtype
+from directconv._gradient_arguments import settle
+from directconv._spec import (
+    Array,
+    ConvSpec,
+    Geometry,
+    Padding,
+    PerAxis,
+    as_array,
+    as_shape,
+    check_threads,
+    compute_dtype,
+    result_dtype,
+)
 
 
-def prepare(
+def conv1d_weight(
+    input: npt.ArrayLike,
+    weight_size: Sequence[int],
+    grad_output: npt.ArrayLike,
+    stride: PerAxis = 1,
+    padding: Padding = 0,
+    dilation: PerAxis = 1,
+    groups: int = 1,
+    *,
+    layout: str = "channels_first",
+    algorithm: str = "auto",
+    threads: int | None = None,
+) -> Array:
+    """Return the gradient of `conv1d` with respect to its weights.
+
+    Parameters
+    ----------
+    input : array_like, shape (N, C, L) or (C, L)
+        With ``layout="channels_last"`` channels come last.
+    weight_size : sequence of int
+        (OC, C / groups, KL).
+    grad_output : array_like, shape (N, OC, OL) or (OC, OL)
+    stride, padding, dilation, groups, layout, algorithm, threads
+        As in `conv2d_weight`.
+
+    Returns
+    -------
+    numpy.ndarray, shape `weight_size`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> conv1d_weight(np.ones((2, 5)), (4, 2, 3), np.ones((4, 3))).shape
+    (4, 2, 3)
+    """
+    return _weight(
+        1, input, weight_size, grad_output, stride, padding, dilation, groups, layout,
+        algorithm, threads,
+    )  # fmt: skip
+
+
+def conv2d_weight(
+    input: npt.ArrayLike,
+    weight_size: Sequence[int],
+    grad_output: npt.ArrayLike,
+    stride: PerAxis = 1,
+    padding: Padding = 0,
+    dilation: PerAxis = 1,
+    groups: int = 1,
+    *,
+    layout: str = "channels_first",
+    algorithm: str = "auto",
+    threads: int | None = None,
+) -> Array:
+    """Return the gradient of `conv2d` with respect to its weights.
+
+    Parameters
+    ----------
+    input : array_like, shape (N, C, H, W) or (C, H, W)
+        The input of `conv2d`; with ``layout="channels_last"`` (N, H, W, C) or (H, W, C). Any
+        strides; never modified.
+    weight_size : sequence of int
+        The shape of the weights: (OC, C / groups, KH, KW).
+    grad_output : array_like, shape (N, OC, OH, OW) or (OC, OH, OW)
+        The gradient of a loss with respect to the result of `conv2d`, in the same layout.
+    stride, padding, dilation, groups, layout, threads
+        As given to `conv2d`; all forms of padding, with zeros.
+    algorithm : {"auto", "direct", "winograd"}
+        As in `conv2d`. "auto" may take Winograd's algorithm, which is faster and whose rounding
+        errors are a little larger; "direct" never does.
+
+    Returns
+    -------
+    numpy.ndarray, shape `weight_size`
+        Of the dtype that NumPy promotes `input` and `grad_output` to. It has the same bits with
+        any number of threads.
+
+    Raises
+    ------
+    ValueError, TypeError, MemoryError, OverflowError
+        As in `conv2d`; also if `grad_output` has not the shape of its result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.arange(9.0).reshape(1, 3, 3)
+    >>> conv2d_weight(image, (1, 1, 2, 2), np.ones((1, 2, 2)))
+    array([[[[ 8., 12.],
+             [20., 24.]]]])
+    """
+    return _weight(
+        2, input, weight_size, grad_output, stride, padding, dilation, groups, layout,
+        algorithm, threads,
+    )  # fmt: skip
+
+
+def conv3d_weight(
+    input: npt.ArrayLike,
+    weight_size: Sequence[int],
+    grad_output: npt.ArrayLike,
+    stride: PerAxis = 1,
+    padding: Padding = 0,
+    dilation: PerAxis = 1,
+    groups: int = 1,
+    *,
+    layout: str = "channels_first",
+    algorithm: str = "auto",
+    threads: int | None = None,
+) -> Array:
+    """Return the gradient of `conv3d` with respect to its weights.
+
+    Parameters
+    ----------
+    input : array_like, shape (N, C, D, H, W) or (C, D, H, W)
+        With ``layout="channels_last"`` channels come last.
+    weight_size : sequence of int
+        (OC, C / groups, KD, KH, KW).
+    grad_output : array_like, shape (N, OC, OD, OH, OW) or (OC, OD, OH, OW)
+    stride, padding, dilation, groups, layout, algorithm, threads
+        As in `conv2d_weight`.
+
+    Returns
+    -------
+    numpy.ndarray, shape `weight_size`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> conv3d_weight(np.ones((2, 5, 5, 5)), (4, 2, 3, 3, 3), np.ones((4, 3, 3, 3))).shape
+    (4, 2, 3, 3, 3)
+    """
+    return _weight(
+        3, input, weight_size, grad_output, stride, padding, dilation, groups, layout,
+        algorithm, threads,
+    )  # fmt: skip
+
+
+def _weight(
+    dims: int,
+    input: npt.ArrayLike,
+    weight_size: Sequence[int],
+    grad_output: npt.ArrayLike,
+    stride: PerAxis,
+    padding: Padding,
+    dilation: PerAxis,
+    groups: int,
+    layout: str,
+    algorithm: str,
+    threads: int | None,
+) -> Array:
+    x = as_array("input", input)
+    grad = as_array("grad_output", grad_output)
+    size = as_shape("weight_size", weight_size)
+    spec, geometry = settle(
+        dims, size, stride, padding, dilation, groups, layout, algorithm, x.shape, grad
+    )
+    dtype = result_dtype(("input", x.dtype), ("grad_output", grad.dtype))
+    return _run(spec, geometry, x, grad, dtype, check_threads(threads))
+
+
+def _plan(
     spec: ConvSpec, geometry: Geometry, compute: np.dtype, isa: str
 ) -> _core.WeightGradient:
-    """Make the plan, or take the one that is remembered."""
     before = (pad[0] for pad in geometry.pads)
     sizes = tuple(zip(geometry.spatial, geometry.output_spatial, before, strict=True))
     return _execute.weight_gradient_of(spec, sizes, _runtime.ELEMENTS[compute.name], isa)
 
 
-def run(
+def _run(
     spec: ConvSpec,
     geometry: Geometry,
     x: Array,
@@ -25,9 +199,8 @@ def run(
     dtype: np.dtype,
     threads: int | None,
 ) -> Array:
-    """Compute the gradient (OC, C / groups, *kernel); all arguments have been checked."""
     compute = compute_dtype(dtype)
-    plan = prepare(spec, geometry, compute, _runtime.current_isa())
+    plan = _plan(spec, geometry, compute, _runtime.current_isa())
     shape = (spec.out_channels, spec.in_channels // spec.groups, *spec.kernel)
     result = np.empty(shape, compute)
     if geometry.batch * plan.operations < _core.SMALL_CALL:

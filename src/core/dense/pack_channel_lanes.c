@@ -1,5 +1,6 @@
 /* Packing weights for the family "channel lanes". */
 #include "dense/channel_lanes.h"
+#include "filters.h"
 #include "memory.h"
 
 #include <string.h>
@@ -11,67 +12,6 @@ static const char *weight_at(const dc_tensor *w, ptrdiff_t oc, ptrdiff_t kd, ptr
     ptrdiff_t at =
         oc * w->stride[0] + kd * w->stride[2] + kh * w->stride[3] + kw * w->stride[4];
     return (const char *)w->data + at * dc_stored_bytes(w->storage, element);
-}
-
-enum { LONGEST_SPAN = 512 }; /* longer ones are rare */
-
-/* Elements from a filter's first position in memory to its last, over all kernel positions. */
-static ptrdiff_t filter_span(const dc_problem *p, const dc_tensor *w)
-{
-    ptrdiff_t span = 1;
-    for (int a = 0; a < 3; a++) {
-        const ptrdiff_t stride = w->stride[a + 2];
-        span += (p->axis[a].kernel - 1) * (stride < 0 ? -stride : stride);
-    }
-    return span;
-}
-
-/* Whether filters lie side by side, channel by channel: weights of another convolution with its channels
- * exchanged, whose gradient this is. */
-static bool interleaved(const dc_problem *p, const dc_tensor *w)
-{
-    const ptrdiff_t span = filter_span(p, w);
-    return w->storage == DC_AS_COMPUTED && span > 1 && span <= w->stride[0] &&
-           span <= LONGEST_SPAN && w->stride[1] > 0;
-}
-
-/* A panel of such weights, an input channel at a time. False if kernel positions share an element, as in
- * arrays with a stride of zero. */
-static bool pack_interleaved(const dc_problem *p, const dc_kernels *kernels, const dc_tensor *w,
-                             ptrdiff_t oc, ptrdiff_t channels, ptrdiff_t row, char *out)
-{
-    const size_t bytes = dc_element_bytes(p->element);
-    const ptrdiff_t inputs = p->in_channels / p->groups, span = filter_span(p, w);
-    ptrdiff_t row_at[LONGEST_SPAN], low = 0, index = 0;
-    for (ptrdiff_t i = 0; i < span; i++)
-        row_at[i] = -1;
-    for (int a = 0; a < 3; a++)
-        low += dc_min(0, w->stride[a + 2]) * (p->axis[a].kernel - 1);
-    for (ptrdiff_t kd = 0; kd < p->axis[0].kernel; kd++)
-        for (ptrdiff_t kh = 0; kh < p->axis[1].kernel; kh++)
-            for (ptrdiff_t kw = 0; kw < p->axis[2].kernel; kw++) {
-                const ptrdiff_t i =
-                    kd * w->stride[2] + kh * w->stride[3] + kw * w->stride[4] - low;
-                if (row_at[i] >= 0)
-                    return false;
-                row_at[i] = index++ * inputs * row;
-            }
-    const ptrdiff_t first = oc * w->stride[0] + low;
-    const ptrdiff_t last =
-        (p->out_channels - 1) * w->stride[0] + (inputs - 1) * w->stride[1] + low + span;
-    for (ptrdiff_t c = 0; c < inputs; c++) {
-        const ptrdiff_t at = first + c * w->stride[1];
-        kernels->swap(&(dc_swap){
-            .channels = channels,
-            .positions = span,
-            .source = (const char *)w->data + at * (ptrdiff_t)bytes,
-            .channel_stride = w->stride[0],
-            .readable = last - at,
-            .out = out + (size_t)(c * row) * bytes,
-            .row_at = row_at,
-        });
-    }
-    return true;
 }
 
 /* One panel: `channels` real output channels from `oc` on, in rows of `row` lanes. A transposing
@@ -100,7 +40,7 @@ static void pack_panel(const dc_problem *p, const dc_kernels *kernels, const dc_
         kernels->gather(&gather);
         return;
     }
-    if (interleaved(p, w) && pack_interleaved(p, kernels, w, oc, channels, row, out))
+    if (dc_pack_interleaved(p, kernels, w, oc, channels, 0, inputs, row, out))
         return;
     for (ptrdiff_t kd = 0; kd < p->axis[0].kernel; kd++)
         for (ptrdiff_t kh = 0; kh < p->axis[1].kernel; kh++)

@@ -365,8 +365,9 @@ static void add(const dc_gradient_call *c, ptrdiff_t index, const dc_box *box, b
     }
 }
 
-static void store(const dc_gradient_call *c, ptrdiff_t index, const char *sums)
+static void store(const dc_gradient_call *c, ptrdiff_t index, const char *sums, char *scratch)
 {
+    (void)scratch;
     const dc_gradient_schedule *s = c->schedule;
     const task t = place_task(c, index, NULL);
     const size_t run = (size_t)(t.channels * s->taps * t.bytes);

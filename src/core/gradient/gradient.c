@@ -10,9 +10,9 @@ struct dc_gradient {
     dc_problem problem; /* axes reordered: see `order` */
     int order[3];
     const dc_kernels *kernels;
-    dc_gradient_schedule schedule;
-    double operations; /* of one image */
-    bool empty;        /* no weights */
+    dc_gradient_schedule direct, tiles; /* tiles.method: NULL if it cannot serve */
+    double operations;                  /* of one image */
+    bool empty;                         /* no weights */
 };
 
 static bool consistent(const dc_problem *p)
@@ -49,6 +49,19 @@ static void reorder_axes(dc_gradient *g)
         }
 }
 
+/* Why the problem's algorithm cannot serve, or NULL. */
+static const char *refusal(const dc_problem *p, bool has_tiles)
+{
+    if (p->algorithm == DC_WINOGRAD && !has_tiles)
+        return "algorithm='winograd' needs, for the gradient of weights, at least 8 input and "
+               "8 "
+               "output channels per group, a kernel of 2 to 5 positions along the last or the "
+               "last two axes, and stride 1 there; use 'auto' or 'direct'";
+    if (p->algorithm == DC_FFT || p->algorithm == DC_SEPARABLE)
+        return "algorithm must be 'auto', 'direct' or 'winograd' for the gradient of weights";
+    return NULL;
+}
+
 static bool fits(const dc_gradient *g)
 {
     const dc_problem *p = &g->problem;
@@ -61,7 +74,8 @@ static bool fits(const dc_gradient *g)
            dc_multiply(&bytes, 64); /* chunks and panels round up */
 }
 
-dc_status dc_gradient_create(const dc_problem *problem, dc_gradient **result)
+dc_status dc_gradient_create(const dc_problem *problem, dc_gradient **result,
+                             const char **reason)
 {
     *result = NULL;
     const dc_kernels *kernels = dc_kernels_of(problem->isa, problem->element);
@@ -77,7 +91,7 @@ dc_status dc_gradient_create(const dc_problem *problem, dc_gradient **result)
         dc_release(g);
         return DC_TOO_LARGE;
     }
-    dc_gradient_schedule *s = &g->schedule;
+    dc_gradient_schedule *s = &g->direct;
     *s = (dc_gradient_schedule){.group_in = p->in_channels / p->groups,
                                 .group_out = p->out_channels / p->groups,
                                 .taps = 1};
@@ -90,10 +104,28 @@ dc_status dc_gradient_create(const dc_problem *problem, dc_gradient **result)
     g->operations *= (double)s->group_in * (double)p->out_channels;
     g->empty = s->group_in == 0 || s->group_out == 0;
     if (!g->empty && !no_outputs) {
-        dc_gradient_choose(p, kernels, s);
+        g->tiles = g->direct;
+        dc_gradient_schedule_direct(p, kernels, &g->direct);
+        if (p->algorithm == DC_DIRECT || !dc_gradient_schedule_tiles(p, kernels, &g->tiles))
+            g->tiles.method = NULL;
+    }
+    *reason = refusal(p, g->empty || no_outputs || g->tiles.method);
+    if (*reason) {
+        dc_release(g);
+        return DC_UNSUPPORTED;
     }
     *result = g;
     return DC_OK;
+}
+
+/* The schedule for so many images. */
+static const dc_gradient_schedule *schedule_for(const dc_gradient *g, ptrdiff_t batch)
+{
+    const bool tiles =
+        g->tiles.method &&
+        (g->problem.algorithm == DC_WINOGRAD ||
+         dc_gradient_prefers_tiles(&g->problem, g->kernels, &g->direct, &g->tiles, batch));
+    return tiles ? &g->tiles : &g->direct;
 }
 
 void dc_gradient_destroy(dc_gradient *g) { dc_release(g); }
@@ -104,6 +136,30 @@ static dc_tensor reordered(const dc_gradient *g, const dc_tensor *t)
     for (int a = 0; a < 3; a++)
         r.stride[a + 2] = t->stride[g->order[a] + 2];
     return r;
+}
+
+/* Scratch of a call, including that of the sums that take the place of what tiles cannot compute. */
+static size_t scratch_bytes(const dc_gradient *g, ptrdiff_t batch, int threads)
+{
+    const dc_gradient_schedule *s = schedule_for(g, batch);
+    size_t bytes = dc_gradient_scratch(&g->problem, s, g->kernels, batch, threads);
+    if (s == &g->tiles) {
+        const size_t direct =
+            dc_gradient_scratch(&g->problem, &g->direct, g->kernels, batch, threads);
+        bytes = direct > bytes ? direct : bytes;
+    }
+    return bytes;
+}
+
+/* There are at least as many weights as lanes wherever tiles serve. */
+static bool is_finite(const dc_gradient *g, const char *weights)
+{
+    const ptrdiff_t lanes = g->kernels->lanes;
+    const dc_problem *p = &g->problem;
+    const ptrdiff_t count = p->out_channels * (p->in_channels / p->groups) * g->direct.taps;
+    const size_t last = (size_t)(count - lanes) * dc_element_bytes(g->problem.element);
+    return g->kernels->all_finite(weights, count / lanes * lanes) &&
+           g->kernels->all_finite(weights + last, lanes);
 }
 
 dc_status dc_gradient_execute(const dc_gradient *g, const dc_tensor *input,
@@ -117,32 +173,44 @@ dc_status dc_gradient_execute(const dc_gradient *g, const dc_tensor *input,
         return DC_OK;
     if (batch == 0 || g->operations == 0) {
         memset(weights, 0,
-               (size_t)(p->out_channels * (p->in_channels / p->groups) * g->schedule.taps) *
+               (size_t)(p->out_channels * (p->in_channels / p->groups) * g->direct.taps) *
                    dc_element_bytes(p->element));
         return DC_OK;
     }
     const dc_tensor x = reordered(g, input), dy = reordered(g, grad);
-    return dc_gradient_run(&(dc_gradient_call){
+    dc_gradient_call call = {
         .problem = p,
-        .schedule = &g->schedule,
+        .schedule = schedule_for(g, batch),
         .kernels = g->kernels,
         .input = &x,
         .grad = &dy,
         .weights = weights,
         .batch = batch,
-        .threads = dc_useful_threads(g->operations * (double)batch, threads)});
+        .threads = dc_useful_threads(g->operations * (double)batch, threads),
+    };
+    char *memory = dc_allocate(scratch_bytes(g, batch, call.threads));
+    if (!memory)
+        return DC_NO_MEMORY;
+    dc_gradient_run(&call, memory);
+    /* Tiles spread what is not finite, and may overflow: only direct sums know where it belongs. */
+    if (call.schedule == &g->tiles && !is_finite(g, weights)) {
+        call.schedule = &g->direct;
+        dc_gradient_run(&call, memory);
+    }
+    dc_release(memory);
+    return DC_OK;
 }
 
-const char *dc_gradient_family(const dc_gradient *g)
+const char *dc_gradient_family(const dc_gradient *g, ptrdiff_t batch)
 {
-    return (g->schedule.dots ? dc_gradient_dots : dc_gradient_lanes).name;
+    return schedule_for(g, batch)->method->name;
 }
 
 size_t dc_gradient_workspace(const dc_gradient *g, ptrdiff_t batch, int threads)
 {
     if (g->empty || batch == 0 || g->operations == 0)
         return 0;
-    return dc_gradient_scratch(&g->problem, &g->schedule, g->kernels, batch, threads);
+    return scratch_bytes(g, batch, threads);
 }
 
 double dc_gradient_operations(const dc_gradient *g) { return g->operations; }

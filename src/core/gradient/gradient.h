@@ -2,26 +2,33 @@
  *
  *     dw[oc, ic, k] = sum over n, o of x[n, ic, o*stride + k*dilation - before] * dy[n, oc, o]
  *
- * Two methods share what is here. "lanes" fills the lanes of a vector with output channels, and is
+ * Three methods share what is here. "lanes" fills the lanes of a vector with output channels, and is
  * the forward sum with pixels and kernel positions in each other's place. "dots" fills them with
- * pixels, for few channels per group. Both cut the pixels into blocks, and the order in which blocks
- * are added follows from the shapes alone. */
+ * pixels, for few channels per group. "tiles" is Winograd's algorithm. All cut the pixels into blocks,
+ * and the order in which blocks are added follows from the shapes alone. */
 #ifndef DC_GRADIENT_H
 #define DC_GRADIENT_H
 
 #include "geometry.h"
 #include "kernels/microkernel.h"
 #include "memory.h"
+#include "select/select.h"
+
+enum { DC_TILE_ROWS = 16 }; /* no tile of channel lanes is taller */
 
 /* A box of outputs: images, depths, rows, columns. */
 typedef struct dc_box {
     ptrdiff_t first[4], count[4];
 } dc_box;
 
+typedef struct dc_gradient_method dc_gradient_method;
+
 typedef struct dc_gradient_schedule {
-    bool dots;
+    const dc_gradient_method *method;
     ptrdiff_t group_in, group_out, taps;
     ptrdiff_t block[4]; /* outputs per block: at most so many images, depths, rows, columns */
+    ptrdiff_t units;    /* wanted, so that threads get even shares: tasks, or parts of them */
+    ptrdiff_t part_blocks;   /* fewest blocks of a part of a task */
     ptrdiff_t chunk, chunks; /* input channels that are summed at once */
 
     /* lanes */
@@ -39,6 +46,11 @@ typedef struct dc_gradient_schedule {
     ptrdiff_t bunch;     /* groups that are summed at once */
     dc_phases phases[3]; /* staged inputs */
     ptrdiff_t grad_row, grad_depth, grad_pitch; /* elements between staged gradients */
+
+    /* tiles: `span[0]` are the transformed planes, [point][image][plane][tile][channel] */
+    dc_winograd_axis axis[2];                       /* rows, columns */
+    ptrdiff_t plane_tiles;                          /* of a block and plane, at most */
+    ptrdiff_t value_pitch, value_point, grad_point; /* elements between tiles, and points */
 } dc_gradient_schedule;
 
 /* One call. Axes are in the order of `problem`; `weights` is [oc][ic][tap] without gaps. */
@@ -55,7 +67,7 @@ typedef struct dc_gradient_call {
 
 /* A method adds the block `box` to the sums of a task, which is a part of the weights; `first` says that
  * there are none yet. `scratch` is a thread's own and begins with 64 bytes that are zero at first. */
-typedef struct dc_gradient_method {
+struct dc_gradient_method {
     const char *name;
     ptrdiff_t (*tasks)(const dc_problem *, const dc_gradient_schedule *);
     size_t (*shared_bytes)(const dc_problem *, const dc_gradient_schedule *,
@@ -65,18 +77,25 @@ typedef struct dc_gradient_method {
     void (*prepare)(const dc_gradient_call *);
     void (*add)(const dc_gradient_call *, ptrdiff_t task, const dc_box *box, bool first,
                 char *sums, char *scratch);
-    void (*store)(const dc_gradient_call *, ptrdiff_t task, const char *sums);
-} dc_gradient_method;
+    void (*store)(const dc_gradient_call *, ptrdiff_t task, const char *sums, char *scratch);
+};
 
-extern const dc_gradient_method dc_gradient_lanes, dc_gradient_dots;
+extern const dc_gradient_method dc_gradient_lanes, dc_gradient_dots, dc_gradient_tiles;
 
-void dc_gradient_choose(const dc_problem *problem, const dc_kernels *kernels,
-                        dc_gradient_schedule *schedule);
+/* The schedule of a direct sum, and that of Winograd's algorithm: false if it cannot serve. */
+void dc_gradient_schedule_direct(const dc_problem *problem, const dc_kernels *kernels,
+                                 dc_gradient_schedule *schedule);
+bool dc_gradient_schedule_tiles(const dc_problem *problem, const dc_kernels *kernels,
+                                dc_gradient_schedule *schedule);
+/* Whether that is faster, for so many images. */
+bool dc_gradient_prefers_tiles(const dc_problem *problem, const dc_kernels *kernels,
+                               const dc_gradient_schedule *direct,
+                               const dc_gradient_schedule *tiles, ptrdiff_t batch);
 
-/* Runs a call: shares tasks, and parts of their blocks, among threads. */
+/* Runs a call in so much scratch: shares tasks, and parts of their blocks, among threads. */
 size_t dc_gradient_scratch(const dc_problem *problem, const dc_gradient_schedule *schedule,
                            const dc_kernels *kernels, ptrdiff_t batch, int threads);
-dc_status dc_gradient_run(const dc_gradient_call *call);
+void dc_gradient_run(const dc_gradient_call *call, char *memory);
 
 /* Blocks along each axis, and how many there are. */
 ptrdiff_t dc_gradient_blocks(const dc_problem *problem, const dc_gradient_schedule *schedule,

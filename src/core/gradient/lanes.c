@@ -37,8 +37,6 @@ typedef struct {
 
 /* ---- Scratch ---- */
 
-enum { TILE_ROWS = 16 }; /* no tile is taller */
-
 static ptrdiff_t row_elements(const dc_gradient_schedule *s, const dc_kernels *kernels)
 {
     return dc_min(s->vectors, dc_min(DC_TILE_VECTORS, kernels->panel_vectors + 1)) *
@@ -62,7 +60,7 @@ static size_t thread_bytes(const dc_problem *p, const dc_gradient_schedule *s,
     const size_t bytes = dc_element_bytes(p->element);
     return 64 + pixel_bytes(s) + dc_aligned(s->stage_elements * bytes) +
            dc_aligned(s->packed_elements * bytes) +
-           dc_aligned((size_t)(TILE_ROWS * row_elements(s, kernels)) * bytes);
+           dc_aligned((size_t)(DC_TILE_ROWS * row_elements(s, kernels)) * bytes);
 }
 
 static size_t shared_bytes(const dc_problem *p, const dc_gradient_schedule *s,
@@ -253,8 +251,8 @@ static void add(const dc_gradient_call *c, ptrdiff_t index, const dc_box *box, b
     const char *source = source_of(&t, box);
     pack_gradient(&t, box);
     place_pixels(&t, box);
-    ptrdiff_t out_at[TILE_ROWS];
-    for (int i = 0; i < TILE_ROWS; i++)
+    ptrdiff_t out_at[DC_TILE_ROWS];
+    for (int i = 0; i < DC_TILE_ROWS; i++)
         out_at[i] = i * t.row;
     const ptrdiff_t taps = t.channels * c->schedule->taps;
     const ptrdiff_t tiles = dc_ceil_div(taps, c->kernels->tile_pixels[t.width]);
@@ -280,8 +278,9 @@ static void add(const dc_gradient_call *c, ptrdiff_t index, const dc_box *box, b
     }
 }
 
-static void store(const dc_gradient_call *c, ptrdiff_t index, const char *sums)
+static void store(const dc_gradient_call *c, ptrdiff_t index, const char *sums, char *scratch)
 {
+    (void)scratch;
     const dc_gradient_schedule *s = c->schedule;
     const task t = place_task(c, index, NULL);
     /* exchanged, there is one group and one kernel position */

@@ -12,8 +12,8 @@ enum {
     DOT_PIXELS = 4096,   /* ... whose pixels are in the lanes ... */
     NEAR_PIXELS = 32768, /* ... and where nothing needs to be staged */
     DOT_BYTES = 64 *
-        1024,        /* staged inputs and gradients of a block whose pixels are in the lanes */
-    MANY_TASKS = 16, /* so many give threads even shares */
+        1024,   /* staged inputs and gradients of a block whose pixels are in the lanes */
+    UNITS = 16, /* so many give threads even shares */
     FEWEST_TAPS = 512, /* of a task, or packing the gradients again for each would cost much */
 };
 
@@ -69,6 +69,9 @@ static void schedule_lanes(const dc_problem *p, const dc_kernels *kernels,
                            dc_gradient_schedule *s)
 {
     const ptrdiff_t bytes = (ptrdiff_t)dc_element_bytes(p->element);
+    s->method = &dc_gradient_lanes;
+    s->units = UNITS;
+    s->part_blocks = 1;
     s->swapped = exchanges(p, s);
     if (s->swapped) {
         const ptrdiff_t inputs = s->group_in;
@@ -88,7 +91,7 @@ static void schedule_lanes(const dc_problem *p, const dc_kernels *kernels,
     s->chunks = dc_ceil_div(s->group_in, most);
     const ptrdiff_t others = p->groups * s->panels;
     const ptrdiff_t wanted =
-        dc_min(dc_ceil_div(MANY_TASKS, others), s->group_in * s->taps / FEWEST_TAPS);
+        dc_min(dc_ceil_div(UNITS, others), s->group_in * s->taps / FEWEST_TAPS);
     s->chunks = dc_min(s->group_in, dc_max(s->chunks, wanted));
     s->chunk = dc_ceil_div(s->group_in, s->chunks);
 
@@ -127,7 +130,9 @@ static void schedule_dots(const dc_problem *p, const dc_kernels *kernels,
     s->block[0] = 1;
     if (s->block[3] < p->axis[2].out)
         s->block[3] = dc_round_up(s->block[3], lanes);
-    s->dots = true;
+    s->method = &dc_gradient_dots;
+    s->units = UNITS;
+    s->part_blocks = 1;
     ptrdiff_t inputs = 1; /* staged positions of a channel */
     for (int a = 0; a < 3; a++) {
         s->phases[a] = dc_axis_phases(&p->axis[a], s->block[a + 1]);
@@ -140,11 +145,11 @@ static void schedule_dots(const dc_problem *p, const dc_kernels *kernels,
 
     const ptrdiff_t most = DOT_BYTES / bytes;
     const ptrdiff_t group = s->group_in * inputs + s->group_out * s->grad_pitch;
-    s->bunch = dc_max(1, dc_min(p->groups / MANY_TASKS, most / group));
+    s->bunch = dc_max(1, dc_min(p->groups / UNITS, most / group));
     s->chunks = 1;
     if (s->bunch == 1) {
         s->chunks = dc_ceil_div(s->group_in, dc_max(1, most / inputs));
-        const ptrdiff_t wanted = dc_ceil_div(MANY_TASKS, p->groups);
+        const ptrdiff_t wanted = dc_ceil_div(UNITS, p->groups);
         s->chunks = dc_min(s->group_in, dc_max(s->chunks, dc_min(wanted, s->group_in / 4)));
     }
     s->chunk = dc_ceil_div(s->group_in, s->chunks);
@@ -153,7 +158,8 @@ static void schedule_dots(const dc_problem *p, const dc_kernels *kernels,
     s->sum_elements = (size_t)dc_round_up(s->bunch * s->group_out * s->chunk * s->taps, lanes);
 }
 
-void dc_gradient_choose(const dc_problem *p, const dc_kernels *kernels, dc_gradient_schedule *s)
+void dc_gradient_schedule_direct(const dc_problem *p, const dc_kernels *kernels,
+                                 dc_gradient_schedule *s)
 {
     if (2 * s->group_out <= kernels->lanes)
         schedule_dots(p, kernels, s);

@@ -7,9 +7,6 @@
 
 #include <string.h>
 
-/* Units are wanted so that threads get even shares; fewer if a task has not so many blocks. */
-enum { FEWEST_UNITS = 16 };
-
 typedef struct {
     const dc_gradient_call *call;
     const dc_gradient_method *method;
@@ -19,18 +16,13 @@ typedef struct {
     char *scratch;
 } run;
 
-static const dc_gradient_method *method_of(const dc_gradient_schedule *s)
-{
-    return s->dots ? &dc_gradient_dots : &dc_gradient_lanes;
-}
-
 static run plan_run(const dc_problem *p, const dc_gradient_schedule *s,
                     const dc_kernels *kernels, ptrdiff_t batch)
 {
-    run r = {.method = method_of(s)};
+    run r = {.method = s->method};
     r.block_count = dc_gradient_blocks(p, s, batch, r.blocks);
     r.tasks = r.method->tasks(p, s);
-    r.parts = dc_min(r.block_count, dc_ceil_div(FEWEST_UNITS, r.tasks));
+    r.parts = dc_max(1, dc_min(r.block_count / s->part_blocks, dc_ceil_div(s->units, r.tasks)));
     r.sum_bytes = dc_aligned(s->sum_elements * dc_element_bytes(p->element));
     r.thread_bytes = r.method->thread_bytes(p, s, kernels) + (r.parts > 1 ? 0 : r.sum_bytes);
     return r;
@@ -70,7 +62,7 @@ static void run_units(void *context, int thread, int team)
             r->method->add(c, task, &box, block == begin, sums, scratch);
         }
         if (r->parts == 1)
-            r->method->store(c, task, sums);
+            r->method->store(c, task, sums, scratch);
     }
 }
 
@@ -78,17 +70,18 @@ static void join_units(void *context, int thread, int team)
 {
     const run *r = context;
     const dc_gradient_call *c = r->call;
+    char *scratch = r->scratch + (size_t)thread * r->thread_bytes;
     const ptrdiff_t last = dc_split(r->tasks, team, thread + 1);
     for (ptrdiff_t task = dc_split(r->tasks, team, thread); task < last; task++) {
         char *sums = r->partial + (size_t)(task * r->parts) * r->sum_bytes;
         for (ptrdiff_t part = 1; part < r->parts; part++)
             c->kernels->accumulate(sums, sums + (size_t)part * r->sum_bytes,
                                    (ptrdiff_t)c->schedule->sum_elements);
-        r->method->store(c, task, sums);
+        r->method->store(c, task, sums, scratch);
     }
 }
 
-dc_status dc_gradient_run(const dc_gradient_call *given)
+void dc_gradient_run(const dc_gradient_call *given, char *memory)
 {
     dc_gradient_call call = *given;
     const dc_problem *p = call.problem;
@@ -96,17 +89,11 @@ dc_status dc_gradient_run(const dc_gradient_call *given)
     run r = plan_run(p, s, call.kernels, call.batch);
     r.call = &call;
     const int threads = (int)dc_min(call.threads, r.tasks * r.parts);
-    const size_t shared = shared_bytes(&r, p, s, call.kernels);
-    char *memory = dc_allocate(shared + (size_t)threads * r.thread_bytes);
-    if (!memory)
-        return DC_NO_MEMORY;
     call.shared = memory;
     r.partial = memory + r.method->shared_bytes(p, s, call.kernels);
-    r.scratch = memory + shared;
+    r.scratch = memory + shared_bytes(&r, p, s, call.kernels);
     r.method->prepare(&call);
     dc_parallel(threads, run_units, &r);
     if (r.parts > 1)
         dc_parallel((int)dc_min(threads, r.tasks), join_units, &r);
-    dc_release(memory);
-    return DC_OK;
 }

@@ -221,6 +221,15 @@ typedef struct dc_swap {
     const ptrdiff_t *row_at;
 } dc_swap;
 
+/* out[c][i] = source[c * channel_stride + from[i]]. */
+typedef struct dc_pick {
+    ptrdiff_t channels, positions;
+    const void *source;
+    ptrdiff_t channel_stride;
+    const ptrdiff_t *from;
+    void *out;
+} dc_pick;
+
 /* A row of the transpose of a depthwise convolution with stride 2: output 2j + phase is bias + the sum of
  * source[tap_at[phase][i] + j] * weights[phase][i], plus the residual, clamped. Whole vectors are read. */
 typedef struct dc_spread_row {
@@ -301,6 +310,7 @@ typedef struct dc_kernels {
     int dot_rows; /* tallest tile of dot products */
     void (*dots)(const dc_dot_tile *);
     void (*swap)(const dc_swap *);
+    void (*pick)(const dc_pick *);
     void (*spread)(const dc_spread_row *);
     int strip_vectors; /* depthwise: the widest strip */
     void (*depthwise)(const dc_depthwise_strips *);

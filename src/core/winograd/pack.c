@@ -1,4 +1,5 @@
 /* Packing weights for Winograd's algorithm. */
+#include "filters.h"
 #include "memory.h"
 #include "winograd/winograd.h"
 
@@ -63,6 +64,8 @@ static void gather_weights(packing *k, ptrdiff_t oc, ptrdiff_t channels, ptrdiff
         k->kernels->gather(&gather);
         return;
     }
+    if (dc_pack_interleaved(k->p, k->kernels, w, oc, channels, ic, inputs, lanes, k->plain))
+        return;
     for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
         for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
             for (ptrdiff_t x = 0; x < axis[2].kernel; x++) {
@@ -130,6 +133,29 @@ static void pack_panels(packing *k, ptrdiff_t group, char *out)
     }
 }
 
+enum { MOST_PICKED = 64 };
+
+/* [oc][ic][tap], position by position. */
+static void pick_plain(const packing *k, char *out)
+{
+    const dc_axis *axis = k->p->axis;
+    const dc_tensor *w = k->w;
+    ptrdiff_t from[MOST_PICKED], *next = from;
+    for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
+        for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
+            for (ptrdiff_t x = 0; x < axis[2].kernel; x++)
+                *next++ = z * w->stride[2] + y * w->stride[3] + x * w->stride[4];
+    for (ptrdiff_t oc = 0; oc < k->p->out_channels; oc++)
+        k->kernels->pick(&(dc_pick){
+            .channels = k->s->group_in,
+            .positions = k->s->taps,
+            .source = (const char *)w->data + oc * w->stride[0] * k->bytes,
+            .channel_stride = w->stride[1],
+            .from = from,
+            .out = out + oc * k->s->group_in * k->s->taps * k->bytes,
+        });
+}
+
 /* [oc][ic][tap], whatever strides the weights have. Of the channels those that are closer in memory go
  * inside; in a transpose those are the output channels. */
 static void copy_plain(const packing *k, char *out)
@@ -149,6 +175,10 @@ static void copy_plain(const packing *k, char *out)
                         .storage = w->storage};
     if (dc_filters_are_runs(k->p->axis, w)) {
         k->kernels->gather(&gather);
+        return;
+    }
+    if (w->storage == DC_AS_COMPUTED && taps <= MOST_PICKED) {
+        pick_plain(k, out);
         return;
     }
     gather.positions = counts[inner];
