@@ -59,6 +59,7 @@ MODULE_RANK = {
     "_borders": 4,
     "_direct_nd": 5,
     "_filter_cost": 5,
+    "_filter_planes": 5,
     "_filter_casts": 5,
     "_fft_tiles": 6,
     "_filter_run": 7,

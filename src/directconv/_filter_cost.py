@@ -15,6 +15,7 @@ from directconv import _runtime
 
 __all__ = [
     "Tiling",
+    "core_fft_cost",
     "direct_cost",
     "fast_length",
     "fft_cost",
@@ -28,6 +29,8 @@ __all__ = [
 CALL = 12e3  # a call of the core from Python
 PER_OUTPUT = 0.50  # of a direct sum, whatever its length: reading, staging and writing
 PER_PRODUCT = 0.0185  # a multiply-add
+CORE_FFT_PER_OUTPUT = 1.3  # of the core's "fft"
+CORE_FFT_PER_ROW = 0.04  # and a row of the kernel
 FFT_CALL = 60e3  # a tile, with its calls of NumPy
 FFT_PER_POINT = 1.2  # copying, multiplying and cutting a point of a tile
 FFT_PER_STAGE = 0.20  # transforming a point there and back, times log2 of the tile's points
@@ -69,6 +72,13 @@ def fft_cost(shape: Sequence[int], kernel: Sequence[int], itemsize: int) -> floa
     space = FFT_SPACE if sum(taps > 1 for taps in kernel) > 2 else 1.0
     cost = tiles * batch * space * _tile_cost(points, itemsize)
     return cost + FFT_CALL * max(1.0, tiles * min(1.0, batch * points / NEAR_POINTS))
+
+
+def core_fft_cost(shape: Sequence[int], kernel: Sequence[int], itemsize: int) -> float:
+    """Nanoseconds on one thread of the core's "fft": rows are transformed, columns summed."""
+    narrower = LANES["avx512"] / LANES[_runtime.current_isa()]
+    per_row = prod(kernel[:-1]) * CORE_FFT_PER_ROW * narrower
+    return CALL + prod(shape) * itemsize / 4 * (CORE_FFT_PER_OUTPUT + per_row)
 
 
 def fft_tiles(shape: Sequence[int], kernel: Sequence[int]) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 
 from directconv._borders import boxes, in_parallel, window
 from directconv._filter_casts import (
+    Order,
     Whole,
     doubt,
     largest_magnitude,
@@ -24,7 +25,18 @@ from directconv._filter_casts import (
     uncertain,
 )
 from directconv._filter_cost import direct_cost, passes_cost, tile_points
-from directconv._filter_run import Border, Pass, correlate, run_passes, uses_fft
+from directconv._filter_planes import Sums, filter_planes, served
+from directconv._filter_run import (
+    Border,
+    Pass,
+    choose,
+    correlate,
+    passes_of,
+    prefers_fft,
+    run_pair,
+    run_passes,
+    uses_fft,
+)
 from directconv._spec import Array
 
 __all__ = ["How", "filter_axes", "filter_kernel", "float_dtype"]
@@ -78,15 +90,40 @@ def filter_kernel(
         compute = float_dtype(x.dtype, target.dtype)
         taps = (kernel / divisor).astype(compute)
 
-        def run(source: Array, start: Sequence[int], out: Array, threads: int) -> None:
-            correlate(source, taps, start, border, out, how.algorithm, threads)
+        if not _filter_mixed(x, taps, before, border, target, how):
 
-        whole = uses_fft(taps, target.shape, how.algorithm)
-        _run_in_bands(x, kernel.shape[0], before, border, target, compute, run, how, whole)
+            def run(source: Array, start: Sequence[int], out: Array, threads: int) -> None:
+                correlate(source, taps, start, border, out, how.algorithm, threads)
+
+            whole = uses_fft(taps, target.shape, how.algorithm)
+            _run_in_bands(x, kernel.shape[0], before, border, target, compute, run, how, whole)
         if not line and (kernel == 0).any() and target.dtype.kind == "f":
             _mend_non_finite(x, kernel, before, border, target)
     if target is not output:
         output[...] = target
+
+
+def _filter_mixed(
+    x: Array, taps: Array, before: Sequence[int], border: Border, output: Array, how: How
+) -> bool:
+    """Sum directly from one type to another, rounded if need be, where the core does that."""
+    if x.dtype == output.dtype == taps.dtype or output.dtype.kind == "b":
+        return False
+    chosen, factors = choose(taps.dtype, taps, output.shape, how.algorithm)
+    x = _bits_as_bytes(x)
+    if factors is not None:
+        passes = passes_of(factors, before, border)
+        return run_pair(x, passes, output, taps.dtype, how.threads, how.saturate)
+    if chosen not in ("direct", "core") or not served(x.dtype, output.dtype):
+        return False
+    weights = taps.astype(np.float64)
+    sums = Sums("joint", taps.dtype, weights, saturates=how.saturate)
+    value = float(np.real(border.value))
+    return filter_planes(x, taps.shape, before, border.mode, value, output, sums, how.threads)
+
+
+def _bits_as_bytes(x: Array) -> Array:
+    return x.view(np.uint8) if x.dtype.kind == "b" else x
 
 
 def filter_axes(x: Array, passes: Sequence[Pass], output: Array, how: How) -> None:
@@ -172,6 +209,10 @@ def _filter_to_integers(
     whole = None
     if x.dtype.kind in "biu":
         whole = Whole.of(kernel, largest, float(np.real(border.value)))
+    if not uses_fft(kernel, output.shape, how.algorithm) and _cut_off_by_core(
+        x, kernel, before, border, output, how, line, divisor, whole, largest
+    ):
+        return
     compute = whole.dtype if whole else np.dtype(np.float64)
     shift = whole.shift if whole else 0
     taps = np.ldexp(kernel, shift).astype(compute)
@@ -182,6 +223,7 @@ def _filter_to_integers(
     unsure = doubt(np.ldexp(kernel, shift), largest, points)
     rounds = whole is not None and points > 0 and unsure < 0.25
     reach = float(np.abs(kernel).sum()) * largest
+    order = Order.of(kernel, line)
 
     def run(source: Array, start: Sequence[int], out: Array, threads: int) -> None:
         correlate(source, taps, start, border, out, algorithm, threads)
@@ -195,7 +237,7 @@ def _filter_to_integers(
             positions = uncertain(sums, unsure)
             if len(positions):
                 rows = _continued(x, kernel, before, border, box[0])
-                found = sums_in_order(rows, kernel, sums.shape, positions, line)
+                found = sums_in_order(rows, kernel.shape, sums.shape, positions, order)
                 sums.reshape(-1)[positions] = found
         if divisor != 1:
             sums = sums / np.float64(divisor)
@@ -204,6 +246,51 @@ def _filter_to_integers(
     _run_in_bands(
         x, kernel.shape[0], before, border, output, compute, run, how, points > 0, finish
     )
+
+
+def _cut_off_by_core(
+    x: Array,
+    kernel: Array,
+    before: Sequence[int],
+    border: Border,
+    output: Array,
+    how: How,
+    line: bool,
+    divisor: int,
+    whole: Whole | None,
+    largest: float,
+) -> bool:
+    """Sum exactly or in SciPy's order, and drop fractions, where the core does that."""
+    if not served(_bits_as_bytes(x).dtype, _bits_as_bytes(output).dtype):
+        return False
+    reach = float(np.abs(kernel).sum()) * largest
+    given: dict[str, Any] = {
+        "divisor": float(divisor),
+        "reach": reach if reach < 2e9 else np.inf,
+    }
+    if whole is not None:
+        weights = np.ldexp(kernel, whole.shift)
+        sums = Sums("joint", whole.dtype, weights, scale=2.0**-whole.shift, **given)
+    else:
+        order = Order.of(kernel, line)
+        if order.weights.size == 0:
+            return False
+        sums = Sums(
+            "in order",
+            np.dtype(np.float64),
+            order.weights,
+            order.positions,
+            order.sign,
+            **given,
+        )
+    target = _bits_as_bytes(output)
+    value = float(np.real(border.value))
+    done = filter_planes(
+        _bits_as_bytes(x), kernel.shape, before, border.mode, value, target, sums, how.threads
+    )
+    if done and output.dtype.kind == "b":
+        np.not_equal(target, 0, out=output)
+    return done
 
 
 def _continued(
@@ -222,6 +309,16 @@ def _continued(
 def _filter_passes(x: Array, passes: Sequence[Pass], output: Array, how: How) -> None:
     target = np.empty_like(output) if np.may_share_memory(x, output) else output
     compute = float_dtype(x.dtype, target.dtype)
+    if how.algorithm != "fft" and not any(
+        prefers_fft(x.shape, p.axis, len(p.weights), compute.itemsize) for p in passes
+    ):
+        source, rest = _bits_as_bytes(x), list(passes)
+        if target.dtype.kind != "b" and run_pair(
+            source, rest, target, compute, how.threads, how.saturate
+        ):
+            if target is not output:
+                output[...] = target
+            return
     first = next((p for p in passes if p.axis == 0), None)
     in_bands = passes[0] is first or all(p.border.any_order for p in passes)
 
@@ -310,5 +407,6 @@ def _mend_non_finite(
     if len(positions):
         source = _continued(x, kernel, before, border, slice(0, output.shape[0]))
         with np.errstate(all="ignore"):
-            sums = sums_in_order(source, kernel, output.shape, positions, False)
+            order = Order.of(kernel, False)
+            sums = sums_in_order(source, kernel.shape, output.shape, positions, order)
             output[np.unravel_index(positions, output.shape)] = sums

@@ -14,14 +14,26 @@ from typing import Any
 
 import numpy as np
 
-from directconv import _layers
+from directconv import _layers, _runtime
 from directconv._borders import boxes, in_parallel, window
 from directconv._direct_nd import correlate_directly
 from directconv._fft_tiles import correlate_by_fft
-from directconv._filter_cost import direct_cost, fft_cost, passes_cost
+from directconv._filter_cost import core_fft_cost, direct_cost, fft_cost, passes_cost
+from directconv._filter_planes import Sums, filter_planes, served
 from directconv._spec import Array
 
-__all__ = ["Border", "Pass", "correlate", "rank_one_factors", "run_passes", "uses_fft"]
+__all__ = [
+    "Border",
+    "Pass",
+    "choose",
+    "correlate",
+    "passes_of",
+    "prefers_fft",
+    "rank_one_factors",
+    "run_pair",
+    "run_passes",
+    "uses_fft",
+]
 
 _BAND_BYTES = 1 << 19  # of input rows that go through all passes before the next ones are read
 
@@ -83,13 +95,14 @@ def correlate(
         out[...] = 0
         return
     x, before = _settle_ends(x, kernel.shape, before, border, out.shape)
-    chosen, factors = _choose(x.dtype, kernel, out.shape, algorithm)
+    chosen, factors = choose(x.dtype, kernel, out.shape, algorithm)
     if factors is not None:
-        run_passes(x, _passes(factors, before, border), out, chosen, threads)
+        run_passes(x, passes_of(factors, before, border), out, "auto", threads)
     elif chosen == "fft":
         _by_fft(x, kernel, before, border, out, threads)
     else:
-        correlate_directly(x, kernel, before, border.mode, border.value, out, chosen, threads)
+        core = "direct" if chosen == "direct" else "auto"
+        correlate_directly(x, kernel, before, border.mode, border.value, out, core, threads)
 
 
 def _settle_ends(
@@ -101,61 +114,81 @@ def _settle_ends(
     kernel does not slide along.
     """
     starts, stops, left = [], [], []
+    all_whole = True
     for size, taps, start, outputs in zip(x.shape, kernel, before, out, strict=True):
         end = outputs + taps - 1 - start
         whole = start >= 0 and end >= size and (taps > 1 or (start == 0 and end == size))
         starts.append(0 if whole else -start)
         stops.append(size if whole else end)
         left.append(start if whole else 0)
+        all_whole &= whole
+    if all_whole:
+        return x, left
     return window(x, starts, stops, border.mode, border.value), left
 
 
-def _choose(
+def choose(
     dtype: np.dtype[Any], kernel: Array, out: tuple[int, ...], algorithm: str
 ) -> tuple[str, list[Array] | None]:
-    """Settle the algorithm, and the kernel's factors if it is to be 1-D passes."""
-    several = sum(taps > 1 for taps in kernel.shape) > 1
-    if algorithm in ("direct", "core") or (kernel.size == 1 and algorithm != "separable"):
-        return ("direct" if algorithm == "direct" else "auto"), None
-    if algorithm == "fft":
-        return "fft", None
-    outputs, itemsize = prod(out), kernel.dtype.itemsize
-    direct = direct_cost(outputs, kernel.size, itemsize)
-    passes = passes_cost(outputs, kernel.shape, itemsize)
-    transforms = fft_cost(out, kernel.shape, itemsize)
-    if algorithm == "separable" or (several and passes < min(direct, transforms)):
+    """Settle how to sum: "direct", "fft", "core" (as the core thinks best) or "passes".
+
+    Returns
+    -------
+    algorithm : str
+    factors : list of numpy.ndarray or None
+        The 1-D kernels of passes.
+
+    Raises
+    ------
+    ValueError
+        If the algorithm is "separable" and the kernel is not an outer product to rounding.
+    """
+    if algorithm in ("direct", "core", "fft"):
+        return algorithm, None
+    if kernel.size == 1 and algorithm != "separable":
+        return "core", None
+    by_passes, other = _by_shape(
+        kernel.shape, out, kernel.dtype.itemsize, kernel.real.dtype.name, _runtime.current_isa()
+    )
+    if algorithm == "separable" or by_passes:
         real = np.empty(0, dtype).real.dtype
         factors = rank_one_factors(kernel, real)
         if factors is not None:
-            return "auto", factors
+            return "passes", factors
         if algorithm == "separable":
             raise ValueError(
                 f"algorithm is 'separable', but weights of shape {kernel.shape} are no outer "
                 f"product of 1-D kernels to the rounding of {real}; use 'auto'"
             )
-    if transforms >= direct or _core_has_faster(kernel, out):
-        return "auto", None
-    return "fft", None
+    return other, None
+
+
+@lru_cache(maxsize=256)
+def _by_shape(
+    kernel: tuple[int, ...], out: tuple[int, ...], itemsize: int, real: str, isa: str
+) -> tuple[bool, str]:
+    """Whether an outer product is best split into passes, and what to do with other kernels."""
+    outputs = prod(out)
+    direct = direct_cost(outputs, prod(kernel), itemsize)
+    passes = passes_cost(outputs, kernel, itemsize)
+    transforms = fft_cost(out, kernel, itemsize)
+    own = "direct"
+    if len(kernel) <= 3:
+        size = tuple(n + k - 1 for n, k in zip(out, kernel, strict=True))
+        layer = (_layers.Conv1d, _layers.Conv2d, _layers.Conv3d)[len(kernel) - 1]
+        own = layer(np.zeros((1, 1, *kernel), real)).algorithm_for((1, *size))
+    best = "core"
+    if own == "fft":
+        direct = core_fft_cost(out, kernel, itemsize)
+    if transforms < direct:
+        best = "fft"
+    several = sum(taps > 1 for taps in kernel) > 1
+    return several and passes < min(direct, transforms), best
 
 
 def uses_fft(kernel: Array, out: tuple[int, ...], algorithm: str) -> bool:
     """Whether `correlate` would transform tiles of all axes that the kernel slides along."""
-    return _choose(kernel.dtype, kernel, out, algorithm)[0] == "fft"
-
-
-def _core_has_faster(kernel: Array, out: tuple[int, ...]) -> bool:
-    """Whether the core would not sum directly, and so has an algorithm of its own for this."""
-    if kernel.ndim > 3:
-        return False
-    size = tuple(n + k - 1 for n, k in zip(out, kernel.shape, strict=True))
-    return _core_algorithm(kernel.shape, size, kernel.real.dtype.name) != "direct"
-
-
-@lru_cache(maxsize=128)
-def _core_algorithm(kernel: tuple[int, ...], size: tuple[int, ...], dtype: str) -> str:
-    layer = (_layers.Conv1d, _layers.Conv2d, _layers.Conv3d)[len(kernel) - 1]
-    weight = np.zeros((1, 1, *kernel), dtype)
-    return layer(weight).algorithm_for((1, *size))
+    return choose(kernel.dtype, kernel, out, algorithm)[0] == "fft"
 
 
 def rank_one_factors(kernel: Array, dtype: np.dtype[Any]) -> list[Array] | None:
@@ -213,7 +246,7 @@ def _common_measure(line: Array, largest: float) -> float:
     return largest
 
 
-def _passes(factors: list[Array], before: Sequence[int], border: Border) -> list[Pass]:
+def passes_of(factors: list[Array], before: Sequence[int], border: Border) -> list[Pass]:
     """Return passes over the axes in turn; a constant border has been filtered as well."""
     scale = prod(float(weights[0]) for weights in factors if len(weights) == 1)
     value = border.value
@@ -249,8 +282,10 @@ def run_passes(
     itemsize = x.dtype.itemsize
     transformed = algorithm == "fft" or (
         algorithm == "auto"
-        and any(_prefers_fft(out.shape, p.axis, len(p.weights), itemsize) for p in passes)
+        and any(prefers_fft(out.shape, p.axis, len(p.weights), itemsize) for p in passes)
     )
+    if not transformed and run_pair(x, passes, out, x.real.dtype, threads):
+        return
     ordered = sorted(passes, key=lambda p: p.axis)
     in_order = ordered == list(passes) or all(p.border.any_order for p in passes)
     if len(passes) < 2 or out.ndim < 2 or transformed or not in_order:
@@ -278,7 +313,37 @@ def run_passes(
     in_parallel(work, bands, threads)
 
 
-def _prefers_fft(shape: tuple[int, ...], axis: int, taps: int, itemsize: int) -> bool:
+def run_pair(
+    x: Array,
+    passes: Sequence[Pass],
+    out: Array,
+    compute: np.dtype[Any],
+    threads: int,
+    saturates: bool = False,
+) -> bool:
+    """Take two passes at once, from any type to any, if the core does: see `filter_planes`.
+
+    Returns
+    -------
+    bool
+        Whether it does. Nothing is written otherwise.
+    """
+    if len(passes) != 2 or x.shape != out.shape or not served(x.dtype, out.dtype):
+        return False
+    first, last = sorted(passes, key=lambda p: p.axis)
+    if first.border != last.border or not first.border.any_order:
+        return False
+    kernel, before = [1] * x.ndim, [0] * x.ndim
+    for each in (first, last):
+        kernel[each.axis], before[each.axis] = len(each.weights), each.before
+        if not 0 <= each.before < len(each.weights):
+            return False
+    weights = np.concatenate([first.weights, last.weights]).astype(np.float64, copy=False)
+    sums = Sums("passes", compute, weights, saturates=saturates)
+    return filter_planes(x, kernel, before, first.border.mode, 0.0, out, sums, threads)
+
+
+def prefers_fft(shape: tuple[int, ...], axis: int, taps: int, itemsize: int) -> bool:
     kernel = tuple(taps if a == axis else 1 for a in range(len(shape)))
     return fft_cost(shape, kernel, itemsize) < direct_cost(prod(shape), taps, itemsize)
 
@@ -287,6 +352,10 @@ def _one_after_another(
     x: Array, passes: Sequence[Pass], out: Array, algorithm: str, threads: int
 ) -> None:
     for number, each in enumerate(passes):
+        if algorithm in ("core", "direct") and run_pair(
+            x, passes[number:], out, x.real.dtype, threads
+        ):
+            return
         shape = list(x.shape)
         shape[each.axis] = out.shape[each.axis]
         last = number == len(passes) - 1
