@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from directconv import _fft_tiles, ndimage
 from directconv._borders import NDIMAGE_MODES
-from directconv._filter_run import rank_one_factors
+from directconv._filter_choice import rank_one_factors
 from support import same_bits
 
 scipy_ndimage = pytest.importorskip("scipy.ndimage")

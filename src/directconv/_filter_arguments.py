@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from directconv import _runtime
 from directconv._borders import NDIMAGE_MODES
-from directconv._filter_run import Border
+from directconv._filter_choice import Border
 from directconv._spec import Array, check_threads
 
 __all__ = [

@@ -19,6 +19,7 @@ __all__ = [
     "Order",
     "Whole",
     "doubt",
+    "keeping_sum",
     "largest_magnitude",
     "store",
     "sums_in_order",
@@ -59,18 +60,40 @@ class Whole:
         """
         if value != np.rint(value) or not np.isfinite(kernel).all():
             return None
-        if not _is_whole(np.ldexp(kernel, _LARGEST_SHIFT)):
+        total = float(np.abs(kernel).sum())
+        most = _LARGEST_SHIFT if total < 2.0 ** (62 - _LARGEST_SHIFT) else 0
+        if total > 2.0**53:
             return None
-        shift = next(s for s in range(_LARGEST_SHIFT + 1) if _is_whole(np.ldexp(kernel, s)))
-        reach = np.ldexp(np.abs(kernel).sum(), shift) * max(largest, abs(value), 1.0)
+        bits = np.ldexp(kernel, most)
+        if not (bits == np.rint(bits)).all():
+            return None
+        used = int(np.bitwise_or.reduce(bits.astype(np.int64), axis=None))
+        places = (used & -used).bit_length() - 1 if used else most
+        shift = max(most - places, 0)
+        reach = total * 2.0**shift * max(largest, abs(value), 1.0)
         for dtype in (np.float32, np.float64):
             if reach <= 2 ** (np.finfo(dtype).nmant + 1):
                 return Whole(np.dtype(dtype), shift)
         return None
 
 
-def _is_whole(values: Array) -> bool:
-    return bool((values == np.rint(values)).all())
+def keeping_sum(weights: Array, dtype: np.dtype[Any]) -> Array:
+    """Round symmetric weights along a line to a dtype, such that their sum stays the same.
+
+    What rounding a weight takes away is given to the next ones, further from the centre, so a
+    filter that keeps the mean of an image does so in float32. Other weights are returned.
+    """
+    centre = len(weights) // 2
+    if dtype == np.float64 or len(weights) % 2 == 0 or (weights != weights[::-1]).any():
+        return weights
+    rounded = np.asarray(weights, np.float64).copy()
+    rounded[centre] = np.float32(weights[centre])
+    left = float(weights[centre] - rounded[centre])
+    for i in range(1, centre + 1):
+        each = float(np.float32(weights[centre + i] + left / 2))
+        left += 2 * (float(weights[centre + i]) - each)
+        rounded[centre - i] = rounded[centre + i] = each
+    return rounded
 
 
 def largest_magnitude(x: Array) -> float:

@@ -19,10 +19,8 @@ from directconv._spec import Array
 
 __all__ = ["Sums", "filter_planes", "served"]
 
-_NUMBERS = (
-    "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32",
-    "float64",
-)  # fmt: skip
+# The core's numbers for types; a dtype of the other byte order is none of them.
+_NUMBERS = {np.dtype(code): number for number, code in enumerate("bBhHiIqQfd")}
 _METHOD = {"joint": 0, "passes": 1, "in order": 2}
 
 
@@ -64,7 +62,7 @@ class Sums:
 
 def served(*dtypes: np.dtype[Any]) -> bool:
     """Whether the core reads and writes arrays of these dtypes; bool as bytes of 0 and 1."""
-    return all(dtype.name in _NUMBERS and dtype.isnative for dtype in dtypes)
+    return all(dtype in _NUMBERS for dtype in dtypes)
 
 
 def filter_planes(
@@ -120,7 +118,7 @@ def filter_planes(
     _core.filter_planes(
         (
             _runtime.ISAS.index(_runtime.current_isa()),
-            _runtime.ELEMENTS[sums.compute.name],
+            0 if sums.compute.itemsize == 4 else 1,
             _METHOD[sums.method],
             PADDING[mode],
         ),
@@ -130,9 +128,9 @@ def filter_planes(
         None if sums.terms is None else np.ascontiguousarray(sums.terms),
         sums.sign,
         source,
-        _NUMBERS.index(source.dtype.name),
+        _NUMBERS[source.dtype],
         target,
-        _NUMBERS.index(target.dtype.name),
+        _NUMBERS[target.dtype],
         sums.saturates,
         sums.scale,
         sums.divisor,
