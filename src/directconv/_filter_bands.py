@@ -33,6 +33,7 @@ class How:
     algorithm: str
     threads: int
     saturate: bool = False
+    keeps_sum: bool = False  # of symmetric weights of passes, where they are rounded
 
 
 def float_dtype(x: np.dtype[Any], output: np.dtype[Any]) -> np.dtype[Any]:

@@ -6,6 +6,7 @@ Sums are exact, or added up in SciPy's order, or by a Fourier transform and look
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,14 @@ from directconv._filter_casts import (
     sums_in_order,
     uncertain,
 )
-from directconv._filter_choice import Border, uses_fft
-from directconv._filter_cost import tile_points
+from directconv._filter_choice import Border, choose
+from directconv._filter_cost import (
+    SECOND_LOOK,
+    direct_cost,
+    fft_cost,
+    ordered_cost,
+    tile_points,
+)
 from directconv._filter_planes import Sums, filter_planes, served
 from directconv._filter_run import correlate
 from directconv._spec import Array
@@ -45,7 +52,8 @@ def filter_to_integers(
     whole = None
     if x.dtype.kind in "biu":
         whole = Whole.of(kernel, largest, float(np.real(border.value)))
-    if not uses_fft(kernel, output.shape, how.algorithm) and _cut_off_by_core(
+    by_fft = _by_fft(kernel, output.shape, how.algorithm, whole)
+    if not by_fft and _cut_off_by_core(
         x, kernel, before, border, output, how, line, divisor, whole, largest
     ):
         return
@@ -53,7 +61,7 @@ def filter_to_integers(
     shift = whole.shift if whole else 0
     taps = np.ldexp(kernel, shift).astype(compute)
     algorithm, points = how.algorithm, 0
-    if uses_fft(taps, output.shape, algorithm):
+    if by_fft:
         algorithm, points = "fft", tile_points(output.shape, kernel.shape)
         compute, taps = np.dtype(np.float64), taps.astype(np.float64)
     unsure = doubt(np.ldexp(kernel, shift), largest, points)
@@ -82,6 +90,17 @@ def filter_to_integers(
     run_in_bands(
         x, kernel.shape[0], before, border, output, compute, run, how, points > 0, finish
     )
+
+
+def _by_fft(kernel: Array, shape: tuple[int, ...], algorithm: str, whole: Whole | None) -> bool:
+    """Whether a Fourier transform and a second look take less time than direct sums."""
+    if algorithm != "auto":
+        return choose(kernel.dtype, kernel, shape, algorithm)[0] == "fft"
+    if whole is not None:
+        direct = direct_cost(prod(shape), kernel.size, whole.dtype.itemsize)
+    else:
+        direct = ordered_cost(prod(shape), kernel.size)
+    return SECOND_LOOK * fft_cost(shape, kernel.shape, 8) < direct
 
 
 def _cut_off_by_core(

@@ -115,7 +115,7 @@ def filter_axes(x: Array, passes: Sequence[Pass], output: Array, how: How) -> No
         np.not_equal(sums, 0, out=output)
         return
     cuts_off = output.dtype.kind in "iu" and not how.saturate
-    if not cuts_off:
+    if how.keeps_sum and not cuts_off:
         compute = float_dtype(x.dtype, output.dtype)
         passes = [replace(p, weights=keeping_sum(p.weights, compute)) for p in passes]
     if len(passes) > 1 and _can_join(x, passes, output, cuts_off):

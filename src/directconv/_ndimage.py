@@ -41,9 +41,11 @@ __all__ = [
 Mode = str | Sequence[str]  # one for all axes, or one each
 
 
-def prepare_how(algorithm: str, threads: int | None, saturate: bool) -> How:
+def prepare_how(
+    algorithm: str, threads: int | None, saturate: bool, keeps_sum: bool = False
+) -> How:
     """Check the arguments that all filters have beside SciPy's."""
-    return How(check_algorithm(algorithm), thread_count(threads), bool(saturate))
+    return How(check_algorithm(algorithm), thread_count(threads), bool(saturate), keeps_sum)
 
 
 def filter_by_kernel(

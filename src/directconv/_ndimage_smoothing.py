@@ -68,7 +68,7 @@ def gaussian_filter1d(
     >>> gaussian_filter1d([1.0, 2.0, 3.0, 4.0, 5.0], 1).round(3)
     array([1.427, 2.068, 3.   , 3.932, 4.573])
     """
-    how = prepare_how(algorithm, threads, saturate)
+    how = prepare_how(algorithm, threads, saturate, keeps_sum=True)
     weights = _gaussian(sigma, order, truncate, radius)
     return filter_along_axes(
         input, [(axis_number(axis, input), weights, 0)], output, [mode], cval, how
@@ -111,7 +111,7 @@ def gaussian_filter(
     >>> gaussian_filter(np.arange(0, 50, 2).reshape(5, 5), sigma=1)[0]
     array([ 4,  6,  8,  9, 11])
     """
-    how = prepare_how(algorithm, threads, saturate)
+    how = prepare_how(algorithm, threads, saturate, keeps_sum=True)
     numbers = normal_axes(axes, np.ndim(input))
     count = len(numbers)
     chosen = [
@@ -162,7 +162,7 @@ def uniform_filter1d(
     >>> uniform_filter1d([2, 8, 0, 4, 1, 9, 9, 0], size=3)
     array([4, 3, 4, 1, 4, 6, 6, 3])
     """
-    how = prepare_how(algorithm, threads, saturate)
+    how = prepare_how(algorithm, threads, saturate, keeps_sum=True)
     if size < 1:
         raise RuntimeError(f"size must be at least 1, but is {size}")
     passes = [(axis_number(axis, input), np.ones(size), origin)]
@@ -204,7 +204,7 @@ def uniform_filter(
            [0.22, 0.33, 0.22],
            [0.11, 0.22, 0.22]])
     """
-    how = prepare_how(algorithm, threads, saturate)
+    how = prepare_how(algorithm, threads, saturate, keeps_sum=True)
     numbers = normal_axes(axes, np.ndim(input))
     count = len(numbers)
     chosen = [
