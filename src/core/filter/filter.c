@@ -1,6 +1,7 @@
 /* One filter over planes of numbers: the loop nest. A unit of work is a band of rows, as wide as fits with the
  * rows that its windows reach: these are read into scratch as elements of the sums, padding settled on the
- * way, then summed, and the sums written as numbers. */
+ * way, then summed, and the sums written as numbers. The depths that windows reach lie in a ring, since the
+ * next unit is the same part of the next plane. */
 #include "dispatch.h"
 #include "geometry.h"
 #include "memory.h"
@@ -31,7 +32,7 @@ typedef struct {
     bool one_row; /* the kernel is a row */
     /* shared by all threads */
     char *weights, *zero;
-    ptrdiff_t *row_at, *tap_at, *term_at, *mirror_at;
+    ptrdiff_t *tap_at, *term_at, *mirror_at; /* terms: as if the first depth came first */
     /* of each thread */
     char *scratch;
     size_t thread_bytes;
@@ -42,6 +43,8 @@ typedef struct {
     char *stage, *sums;
     const void **rows;
     dc_strip *strips;
+    ptrdiff_t *row_at, *term_at, *mirror_at;
+    ptrdiff_t *held;                  /* the depth in each slot of the ring, or -1 */
     ptrdiff_t z, y, height, x, width; /* the unit */
 } worker;
 
@@ -69,25 +72,43 @@ static void read_row(const call *c, const char *row, ptrdiff_t p, ptrdiff_t coun
     }
 }
 
-static void stage(const worker *w)
+static void stage_depth(const worker *w, ptrdiff_t depth, char *out)
 {
     const call *c = w->c;
     const dc_axis *axis = c->axis;
     const ptrdiff_t count = dc_round_up(w->width, c->kernels->lanes) + axis[2].kernel - 1;
-    for (ptrdiff_t d = 0; d < axis[0].kernel; d++)
-        for (ptrdiff_t r = 0; r < w->height + axis[1].kernel - 1; r++) {
-            const ptrdiff_t z =
-                dc_source_index(w->z + d - axis[0].before, axis[0].in, c->f->padding);
-            const ptrdiff_t y =
-                dc_source_index(w->y + r - axis[1].before, axis[1].in, c->f->padding);
-            char *out = w->stage + (d * c->extent + r) * c->pitch * c->bytes;
-            if (z < 0 || y < 0) {
-                c->kernels->fill(out, 1, 0, count, c->f->padding_value);
-                continue;
-            }
+    const ptrdiff_t z = dc_source_index(depth - axis[0].before, axis[0].in, c->f->padding);
+    for (ptrdiff_t r = 0; r < w->height + axis[1].kernel - 1; r++) {
+        const ptrdiff_t y =
+            dc_source_index(w->y + r - axis[1].before, axis[1].in, c->f->padding);
+        if (z < 0 || y < 0) {
+            c->kernels->fill(out, 1, 0, count, c->f->padding_value);
+        } else {
             const ptrdiff_t at = z * c->input_stride[0] + y * c->input_stride[1];
             read_row(c, c->input + at * c->input_bytes, w->x - axis[2].before, count, out);
         }
+        out += c->pitch * c->bytes;
+    }
+}
+
+/* Stages the depths that are not there yet, and fills the tables of where things are. */
+static void stage(const worker *w)
+{
+    const call *c = w->c;
+    const ptrdiff_t depths = c->axis[0].kernel, size = c->extent * c->pitch;
+    for (ptrdiff_t d = 0; d < depths; d++) {
+        const ptrdiff_t depth = w->z + d, slot = depth % depths;
+        if (w->held[slot] != depth)
+            stage_depth(w, depth, w->stage + slot * size * c->bytes);
+        w->held[slot] = depth;
+        for (ptrdiff_t r = 0; r < c->extent; r++)
+            w->row_at[d * c->extent + r] = slot * size + r * c->pitch;
+    }
+    for (ptrdiff_t i = 0; i < c->f->terms; i++) {
+        const ptrdiff_t at = c->term_at[i], mirror = c->mirror_at[i];
+        w->term_at[i] = (w->z + at / size) % depths * size + at % size;
+        w->mirror_at[i] = (w->z + mirror / size) % depths * size + mirror % size;
+    }
 }
 
 /* ---- Sums ---- */
@@ -134,7 +155,7 @@ static void sum_jointly(const worker *w)
         .row_stride = 1,
         .row_step = 1,
         .depth_rows = c->extent,
-        .row_at = c->row_at,
+        .row_at = w->row_at,
         .tap_at = c->tap_at,
         .source = w->stage,
         .weights = c->weights,
@@ -210,8 +231,8 @@ static void sum_in_order(const worker *w)
     for (ptrdiff_t r = 0; r < w->height; r++) {
         c->kernels->ordered(&(dc_ordered){.outputs = dc_round_up(w->width, c->kernels->lanes),
                                           .terms = c->f->terms,
-                                          .at = c->term_at,
-                                          .mirror_at = c->f->mirrors ? c->mirror_at : NULL,
+                                          .at = w->term_at,
+                                          .mirror_at = c->f->mirrors ? w->mirror_at : NULL,
                                           .sign = c->f->sign,
                                           .source = w->stage + r * c->pitch * c->bytes,
                                           .weights = c->weights,
@@ -222,12 +243,20 @@ static void sum_in_order(const worker *w)
 
 /* ---- Units ---- */
 
+static void forget_depths(const worker *w)
+{
+    for (ptrdiff_t d = 0; d < w->c->axis[0].kernel; d++)
+        w->held[d] = -1;
+}
+
 static void run_unit(worker *w, ptrdiff_t unit)
 {
     const call *c = w->c;
-    const ptrdiff_t lanes = c->kernels->lanes, part = unit % c->parts;
-    const ptrdiff_t band = unit / c->parts % c->bands;
-    w->z = unit / c->parts / c->bands;
+    const ptrdiff_t lanes = c->kernels->lanes, depths = c->axis[0].out;
+    const ptrdiff_t part = unit / depths % c->parts, band = unit / depths / c->parts;
+    w->z = unit % depths;
+    if (w->z == 0)
+        forget_depths(w);
     w->y = band * c->band;
     w->height = dc_min(c->band, c->axis[1].out - w->y);
     w->x = dc_split(c->vectors, c->parts, part) * lanes;
@@ -254,10 +283,15 @@ static char *lay_out(worker *w, const call *c, char *memory)
 {
     const ptrdiff_t lines = c->f->method == DC_PASSES ? c->kernels->column_rows : 0;
     const ptrdiff_t rows = c->f->method == DC_JOINT && !c->one_row ? c->band : 1;
+    const ptrdiff_t word = sizeof(ptrdiff_t);
     w->stage = take(&memory, c->axis[0].kernel * c->extent * c->pitch * c->bytes);
     w->sums = take(&memory, (rows * c->sum_pitch + lines * c->pitch) * c->bytes);
     w->rows = (void *)take(&memory, (c->extent + lines) * (ptrdiff_t)sizeof(void *));
     w->strips = (void *)take(&memory, c->vectors * (ptrdiff_t)sizeof(dc_strip));
+    w->row_at = (void *)take(&memory, c->axis[0].kernel * c->extent * word);
+    w->term_at = (void *)take(&memory, c->f->terms * word);
+    w->mirror_at = (void *)take(&memory, c->f->terms * word);
+    w->held = (void *)take(&memory, c->axis[0].kernel * word);
     return memory;
 }
 
@@ -268,6 +302,7 @@ static void work(void *context, int thread, int team)
     lay_out(&w, c, c->scratch + (size_t)thread * c->thread_bytes);
     /* Vectors of columns beyond what is staged are summed, and never written. */
     c->kernels->fill(w.stage, 1, 0, c->axis[0].kernel * c->extent * c->pitch, 0);
+    forget_depths(&w);
     const ptrdiff_t last = dc_split(c->units, team, thread + 1);
     for (ptrdiff_t unit = dc_split(c->units, team, thread); unit < last; unit++)
         run_unit(&w, unit);
@@ -318,8 +353,6 @@ static void fill_tables(call *c)
 {
     const dc_filter *f = c->f;
     const dc_axis *axis = c->axis;
-    for (ptrdiff_t i = 0; i < axis[0].kernel * c->extent; i++)
-        c->row_at[i] = i * c->pitch;
     for (ptrdiff_t i = 0; i < axis[2].kernel; i++)
         c->tap_at[i] = i;
     const ptrdiff_t rows = axis[1].kernel, columns = axis[2].kernel;
@@ -378,26 +411,22 @@ dc_status dc_filter_planes(const dc_filter *f, const void *input,
     threads = (int)dc_min(dc_useful_threads(2 * outputs * taps, threads), c.units);
     worker sized;
     c.thread_bytes = (size_t)(lay_out(&sized, &c, NULL) - (char *)NULL);
-    const ptrdiff_t tables[] = {c.taps * c.bytes,
-                                c.bytes,
-                                axis[0].kernel * c.extent * (ptrdiff_t)sizeof(ptrdiff_t),
-                                axis[2].kernel * (ptrdiff_t)sizeof(ptrdiff_t),
-                                f->terms * (ptrdiff_t)sizeof(ptrdiff_t),
-                                f->terms * (ptrdiff_t)sizeof(ptrdiff_t)};
+    const ptrdiff_t tables[] = {
+        c.taps * c.bytes, c.bytes, axis[2].kernel * (ptrdiff_t)sizeof(ptrdiff_t),
+        f->terms * (ptrdiff_t)sizeof(ptrdiff_t), f->terms * (ptrdiff_t)sizeof(ptrdiff_t)};
     size_t bytes = c.thread_bytes;
     if (!dc_multiply(&bytes, (size_t)threads))
         return DC_TOO_LARGE;
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 5; i++)
         bytes += dc_aligned((size_t)tables[i]);
     char *const memory = dc_allocate(bytes), *at = memory;
     if (!memory)
         return DC_NO_MEMORY;
     c.weights = take(&at, tables[0]);
     c.zero = take(&at, tables[1]);
-    c.row_at = (void *)take(&at, tables[2]);
-    c.tap_at = (void *)take(&at, tables[3]);
-    c.term_at = (void *)take(&at, tables[4]);
-    c.mirror_at = (void *)take(&at, tables[5]);
+    c.tap_at = (void *)take(&at, tables[2]);
+    c.term_at = (void *)take(&at, tables[3]);
+    c.mirror_at = (void *)take(&at, tables[4]);
     c.scratch = at;
     c.kernels->fill(c.zero, 1, 0, 1, 0);
     fill_tables(&c);
