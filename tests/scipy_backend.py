@@ -16,8 +16,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from directconv import ndimage, signal
-from directconv._filter_real import How, filter_kernel
-from directconv._filter_run import Border
+from directconv._filter_bands import How
+from directconv._filter_choice import Border
+from directconv._filter_real import filter_kernel
 from directconv._signal import correlate_arrays
 
 CALLS = {}

@@ -64,11 +64,21 @@ MODULE_RANK = {
     "_borders": 4,
     "_direct_nd": 5,
     "_filter_cost": 5,
+    "_filter_planes": 5,
     "_filter_casts": 5,
     "_fft_tiles": 6,
+    "_filter_choice": 6,
     "_filter_run": 7,
     "_filter_arguments": 8,
-    "_filter_real": 8,
+    "_filter_bands": 8,
+    "_filter_integers": 9,
+    "_filter_real": 10,
+    "_ndimage": 11,
+    "_ndimage_kernels": 12,
+    "_ndimage_smoothing": 12,
+    "_ndimage_derivatives": 13,
+    "_signal": 11,
+    "_signal_slide": 12,
     "_autograd_primitives": 5,
     "_autograd_arguments": 6,
     "_autograd_convolutions": 7,
@@ -77,10 +87,8 @@ MODULE_RANK = {
     "_torch_operators": 5,
     "_torch_arguments": 6,
     "_torch_layers": 7,
-    "_ndimage": 9,
-    "_signal": 9,
 }
-PUBLIC, INIT, CLI = 10, 11, 12
+PUBLIC, INIT, CLI = 14, 15, 16
 BRIDGES = ("autograd", "torch", "onnx", "dask")
 
 

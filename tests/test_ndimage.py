@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from directconv import _fft_tiles, ndimage
+from directconv import _fft_tiles, _ndimage, ndimage
 from directconv._borders import NDIMAGE_MODES
-from directconv._filter_run import rank_one_factors
+from directconv._filter_casts import keeping_sum
+from directconv._filter_choice import rank_one_factors
 from support import same_bits
 
 scipy_ndimage = pytest.importorskip("scipy.ndimage")
@@ -340,3 +343,60 @@ def test_empty_arrays():
         x = np.zeros(shape)
         assert ndimage.correlate(x, np.ones((3, 3))).shape == shape
         assert ndimage.gaussian_filter(x, 1.0).shape == shape
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1.0, 3.3, 12.0])
+def test_smoothing_in_float32_keeps_the_mean(sigma, rng):
+    """Sums of rounded weights are 1 to far less than the unit of rounding, 6e-8."""
+    x = rng.random((300, 301), np.float32)
+    for name, argument in (("gaussian_filter", sigma), ("uniform_filter", 2 * int(sigma) + 7)):
+        result = getattr(ndimage, name)(x, argument, mode="wrap")
+        assert abs(result.mean(dtype="f8") - x.mean(dtype="f8")) < 1.5e-8
+    weights = _ndimage.gaussian_weights(sigma, 0, int(4 * sigma + 0.5))
+    for each in (weights, np.full(9, 1 / 9), np.full(25, 0.04)):
+        rounded = keeping_sum(each, np.dtype("f4"))
+        assert (rounded == rounded.astype(np.float32)).all()
+        assert (rounded == rounded[::-1]).all()
+        assert abs(rounded.sum() - each.sum()) < 8e-9
+        np.testing.assert_allclose(rounded, each, rtol=1e-5)
+    for each in (rng.standard_normal(5), weights[:-1]):
+        assert keeping_sum(each, np.dtype("f4")) is each
+
+
+@pytest.mark.parametrize("dtype", ["uint64", "int64"])
+@given(
+    seed=st.integers(0, 2**32),
+    bits=st.integers(1, 46),
+    kind=st.sampled_from(["whole", "eighths", "any"]),
+    mode=st.sampled_from(MODES),
+    threads=st.integers(1, 2),
+)
+def test_large_integers(dtype, seed, bits, kind, mode, threads):
+    """Sums up to 2**53 are SciPy's; beyond, its own float64 sums are rounded as well."""
+    rng = np.random.default_rng(seed)
+    limit = 2**bits
+    low = 0 if dtype == "uint64" else -limit
+    x = rng.integers(low, limit, rng.integers(1, 9, 2)).astype(dtype)
+    kernel = weights(rng, kind, rng.integers(1, 4, 2))
+    if dtype == "uint64":
+        kernel = np.abs(kernel)  # SciPy's cast of a negative sum differs between compilers
+    check("correlate", x, kernel, mode=mode, threads=threads)
+    check("correlate1d", x, kernel[0], axis=0, mode=mode)
+    check("uniform_filter", x, 3, mode=mode)
+
+
+def test_flat_pictures_take_no_longer_than_others(rng):
+    """Their sums are close to whole numbers, and were once added up one by one."""
+    flat = np.full((400, 600), 200, np.uint8)
+    textured = rng.integers(0, 256, flat.shape).astype(np.uint8)
+
+    def seconds(x):
+        best = float("inf")
+        for _ in range(9):
+            start = time.perf_counter()
+            ndimage.gaussian_filter(x, 1.0, threads=1)
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    assert seconds(flat) < 3 * seconds(textured)
+    check("gaussian_filter", flat, 1.0)

@@ -127,6 +127,53 @@ size_t dc_spread_workspace(const dc_problem *problem, int threads);
 /* For one image. */
 double dc_spread_operations(const dc_problem *problem);
 
+/* One filter over planes of numbers of any type, read and written as they are stored, with sums of the
+ * filter's element. Strides along all axes are 1; neighbours of a row are neighbours in memory. */
+typedef enum dc_number {
+    DC_INT8,
+    DC_UINT8,
+    DC_INT16,
+    DC_UINT16,
+    DC_INT32,
+    DC_UINT32,
+    DC_INT64,
+    DC_UINT64,
+    DC_SINGLE,
+    DC_DOUBLE,
+} dc_number;
+
+typedef enum dc_filter_method {
+    DC_JOINT,   /* weights [kd][kh][kw] */
+    DC_PASSES,  /* weights [kh][1], then [1][kw]: the kernel is their product, and kd is 1 */
+    DC_IN_ORDER /* the terms listed, in their order, each product rounded before it is added */
+} dc_filter_method;
+
+typedef struct dc_filter {
+    int isa;
+    dc_element element;
+    dc_filter_method method;
+    dc_padding padding;
+    double padding_value;
+    dc_axis axis[3];
+    const double *weights; /* DC_IN_ORDER: one for each term */
+    /* DC_IN_ORDER: position in the kernel of each term, and if not NULL a second one, whose input is
+     * multiplied with `sign` and added to that of the first, but for the first term. */
+    ptrdiff_t terms;
+    const ptrdiff_t *positions, *mirrors;
+    int sign;
+    dc_number input, output;
+    /* What a sum becomes in whole numbers: the nearest one that the type holds, or the quotient of
+     * sum * scale and divisor without its fraction, modulo the number of values of the type. */
+    bool saturates;
+    double scale, divisor;
+    double reach; /* no sum * scale is larger in magnitude; may be infinite */
+} dc_filter;
+
+/* Strides of planes and of rows, in elements. Allocates its workspace before it writes anything. */
+dc_status dc_filter_planes(const dc_filter *filter, const void *input,
+                           const ptrdiff_t input_stride[2], void *output,
+                           const ptrdiff_t output_stride[2], int threads);
+
 /* The instruction sets built into the library and present on this machine, best first; NULL past the
  * end. */
 const char *dc_isa_name(int isa);

@@ -1,17 +1,26 @@
 /* See row_staging.h. */
 #include "row_staging.h"
 
-/* Padding with values of the input: looked up position by position. */
-static void look_up(const dc_staging *g, ptrdiff_t in, dc_padding padding, ptrdiff_t x,
-                    ptrdiff_t count, ptrdiff_t pitch)
+/* Positions from..to-1 of the row, which lie beyond its ends. */
+static void pad(const dc_staging *g, ptrdiff_t in, dc_padding padding, ptrdiff_t x,
+                ptrdiff_t from, ptrdiff_t to, ptrdiff_t pitch)
 {
+    if (from >= to)
+        return;
+    char *const out = g->out + from * pitch * g->bytes;
+    if (padding == DC_CONSTANT || !g->source) {
+        g->kernels->fill(out, 1, 0, (to - from) * pitch, g->padding_value);
+        return;
+    }
+    dc_staging beyond = *g;
+    beyond.out = out;
     const dc_positions here = {.step = 1, .period = PTRDIFF_MAX, .in = 1};
     const dc_positions at[3] = {
         here,
         here,
-        {.origin = x, .step = 1, .period = PTRDIFF_MAX, .in = in, .padding = padding}};
-    const ptrdiff_t extent[3] = {1, 1, count}, pitches[3] = {0, 0, pitch};
-    dc_stage_positions(g, at, extent, pitches);
+        {.origin = x + from, .step = 1, .period = PTRDIFF_MAX, .in = in, .padding = padding}};
+    const ptrdiff_t extent[3] = {1, 1, to - from}, pitches[3] = {0, 0, pitch};
+    dc_stage_positions(&beyond, at, extent, pitches);
 }
 
 void dc_stage_row(const dc_staging *g, ptrdiff_t in, dc_padding padding, ptrdiff_t x,
@@ -19,13 +28,8 @@ void dc_stage_row(const dc_staging *g, ptrdiff_t in, dc_padding padding, ptrdiff
 {
     const ptrdiff_t first = g->source ? dc_min(count, dc_max(0, -x)) : count;
     const ptrdiff_t past = g->source ? dc_max(first, dc_min(count, in - x)) : count;
-    if (g->source && padding != DC_CONSTANT && (first > 0 || past < count)) {
-        look_up(g, in, padding, x, count, pitch);
-        return;
-    }
-    g->kernels->fill(g->out, 1, 0, first * pitch, g->padding_value);
-    g->kernels->fill(g->out + past * pitch * g->bytes, 1, 0, (count - past) * pitch,
-                     g->padding_value);
+    pad(g, in, padding, x, 0, first, pitch);
+    pad(g, in, padding, x, past, count, pitch);
     if (past == first)
         return;
     dc_gather copy = {.positions = past - first,

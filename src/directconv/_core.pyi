@@ -78,6 +78,23 @@ class WeightGradient:
     def operations(self) -> float: ...
     def workspace_bytes(self, batch: int, threads: int) -> int: ...
 
+def filter_planes(
+    codes: tuple[int, int, int, int],
+    padding_value: float,
+    sizes: tuple[tuple[int, int, int, int], ...],
+    weights: ndarray,
+    order: ndarray | None,
+    sign: int,
+    input: ndarray,
+    input_type: int,
+    out: ndarray,
+    output_type: int,
+    saturates: bool,
+    scale: float,
+    divisor: float,
+    reach: float,
+    threads: int,
+) -> None: ...
 def isas() -> list[str]: ...
 def fma_operations(isa: int, element: int, repeats: int) -> float: ...
 def has_openmp() -> bool: ...

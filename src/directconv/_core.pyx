@@ -59,6 +59,27 @@ cdef extern from "directconv.h" nogil:
                         const dc_tensor *, const dc_tensor *, const dc_tensor *, Py_ssize_t, int)
     size_t dc_spread_workspace(const dc_problem *, int)
     double dc_spread_operations(const dc_problem *)
+    ctypedef enum dc_number:
+        pass
+    ctypedef enum dc_filter_method:
+        pass
+    ctypedef struct dc_filter:
+        int isa
+        dc_element element
+        dc_filter_method method
+        dc_padding padding
+        double padding_value
+        dc_axis axis[3]
+        const double *weights
+        Py_ssize_t terms
+        const Py_ssize_t *positions
+        const Py_ssize_t *mirrors
+        int sign
+        dc_number input, output
+        bint saturates
+        double scale, divisor, reach
+    dc_status dc_filter_planes(const dc_filter *, const void *, const Py_ssize_t *, void *,
+                               const Py_ssize_t *, int)
     size_t dc_element_bytes(dc_element)
     dc_status dc_weights_create(const dc_plan *, const dc_tensor *, const void *, Py_ssize_t,
                                 dc_weights **, const char **)
@@ -410,6 +431,65 @@ cdef class Spread:
 
     def workspace_bytes(self, int threads):
         return dc_spread_workspace(&self.problem, threads)
+
+
+def filter_planes(tuple codes, double padding_value, tuple sizes, weights, order, int sign,
+                  input, int input_type, out, int output_type, bint saturates,
+                  double scale, double divisor, double reach, int threads):
+    """Writes a filter of `input` to `out`, as dc_filter says.
+
+    Both have three axes, and rows without gaps; `sizes` are (input, output, kernel, pad before)
+    along each. `weights` are float64 without gaps; `order` is None or an array of intp: a row
+    of positions, and perhaps one of mirrors.
+    """
+    cdef dc_filter f
+    cdef Py_buffer x, y, w, o
+    cdef Py_ssize_t x_strides[2]
+    cdef Py_ssize_t y_strides[2]
+    cdef dc_status status
+    cdef int a
+    f.isa, f.element, f.method, f.padding = codes
+    f.padding_value = padding_value
+    for a in range(3):
+        f.axis[a] = dc_axis(1, 1, 1, 1, 1, 0)
+        f.axis[a].size, f.axis[a].out, f.axis[a].kernel, f.axis[a].before = sizes[a]
+    f.terms = 0
+    f.positions = f.mirrors = NULL
+    f.sign = sign
+    f.input = <dc_number>input_type
+    f.output = <dc_number>output_type
+    f.saturates = saturates
+    f.scale, f.divisor, f.reach = scale, divisor, reach
+    PyObject_GetBuffer(weights, &w, PyBUF_STRIDED_RO)
+    try:
+        f.weights = <const double *>w.buf
+        PyObject_GetBuffer(input, &x, PyBUF_STRIDED_RO)
+        try:
+            PyObject_GetBuffer(out, &y, PyBUF_STRIDED)
+            try:
+                for a in range(2):
+                    x_strides[a] = x.strides[a] // x.itemsize
+                    y_strides[a] = y.strides[a] // y.itemsize
+                if order is not None:
+                    PyObject_GetBuffer(order, &o, PyBUF_STRIDED_RO)
+                    f.positions = <const Py_ssize_t *>o.buf
+                    f.terms = o.shape[1]
+                    if o.shape[0] == 2:
+                        f.mirrors = f.positions + f.terms
+                try:
+                    with nogil:
+                        status = dc_filter_planes(&f, x.buf, x_strides, y.buf, y_strides,
+                                                  threads)
+                finally:
+                    if order is not None:
+                        PyBuffer_Release(&o)
+            finally:
+                PyBuffer_Release(&y)
+        finally:
+            PyBuffer_Release(&x)
+    finally:
+        PyBuffer_Release(&w)
+    check(status, NULL)
 
 
 def isas():

@@ -16,7 +16,7 @@ Described: TypeAlias = tuple[tuple[int, ...], np.dtype]  # an array's shape and 
 _LAYOUT = {"channels_first": 0, "channels_last": 1}
 _ALGORITHM = {"auto": 0, "direct": 1, "winograd": 2, "fft": 3, "separable": 4}
 _STORAGE = {"float16": 1, "bfloat16": 2}  # 0: as computed
-_PADDING = {"constant": 0, "reflect": 1, "symmetric": 2, "replicate": 3, "circular": 4}
+PADDING = {"constant": 0, "reflect": 1, "symmetric": 2, "replicate": 3, "circular": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def _codes(spec: ConvSpec, isa: str, packs_once: bool) -> tuple[int, int, int, i
         _runtime.ISAS.index(isa),
         _LAYOUT[spec.layout],
         _ALGORITHM[spec.algorithm],
-        _PADDING[spec.padding_mode],
+        PADDING[spec.padding_mode],
         packs_once,
     )
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from directconv import _runtime
 from directconv._borders import NDIMAGE_MODES
-from directconv._filter_run import Border
+from directconv._filter_choice import Border
 from directconv._spec import Array, check_threads
 
 __all__ = [
@@ -131,7 +131,7 @@ def prepare_output(output: Any, x: Array, is_complex: bool) -> Array:
     """
     if output is None:
         dtype = np.promote_types(x.dtype, np.complex64) if is_complex else x.dtype
-        return np.zeros(x.shape, dtype)
+        return np.empty(x.shape, dtype)
     if isinstance(output, (type, np.dtype, str)):
         dtype = np.dtype(output)
         if is_complex and dtype.kind != "c":
@@ -145,7 +145,7 @@ def prepare_output(output: Any, x: Array, is_complex: bool) -> Array:
         if not np.issubdtype(dtype, np.number) and dtype.kind != "b":
             raise RuntimeError(f"output must have a numeric dtype, but {output!r} came")
         check_dtype("output", dtype)
-        return np.zeros(x.shape, dtype)
+        return np.empty(x.shape, dtype)
     array = np.asarray(output)
     check_dtype("output", array.dtype)
     if array.shape != x.shape:

@@ -6,17 +6,25 @@ their rounding of a whole number; such sums are added up again in the order of S
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
-from math import log2, prod
+from math import log2
 from typing import Any
 
 import numpy as np
 
 from directconv._spec import Array
 
-__all__ = ["Whole", "doubt", "largest_magnitude", "store", "sums_in_order", "uncertain"]
+__all__ = [
+    "Order",
+    "Whole",
+    "doubt",
+    "keeping_sum",
+    "largest_magnitude",
+    "store",
+    "sums_in_order",
+    "uncertain",
+]
 
 _LARGEST_SHIFT = 30  # binary places of kernels whose sums are looked at for exactness
 _CHUNK = 1 << 16  # sums added up at once
@@ -52,18 +60,40 @@ class Whole:
         """
         if value != np.rint(value) or not np.isfinite(kernel).all():
             return None
-        if not _is_whole(np.ldexp(kernel, _LARGEST_SHIFT)):
+        total = float(np.abs(kernel).sum())
+        most = _LARGEST_SHIFT if total < 2.0 ** (62 - _LARGEST_SHIFT) else 0
+        if total > 2.0**53:
             return None
-        shift = next(s for s in range(_LARGEST_SHIFT + 1) if _is_whole(np.ldexp(kernel, s)))
-        reach = np.ldexp(np.abs(kernel).sum(), shift) * max(largest, abs(value), 1.0)
+        bits = np.ldexp(kernel, most)
+        if not (bits == np.rint(bits)).all():
+            return None
+        used = int(np.bitwise_or.reduce(bits.astype(np.int64), axis=None))
+        places = (used & -used).bit_length() - 1 if used else most
+        shift = max(most - places, 0)
+        reach = total * 2.0**shift * max(largest, abs(value), 1.0)
         for dtype in (np.float32, np.float64):
             if reach <= 2 ** (np.finfo(dtype).nmant + 1):
                 return Whole(np.dtype(dtype), shift)
         return None
 
 
-def _is_whole(values: Array) -> bool:
-    return bool((values == np.rint(values)).all())
+def keeping_sum(weights: Array, dtype: np.dtype[Any]) -> Array:
+    """Round symmetric weights along a line to a dtype, such that their sum stays the same.
+
+    What rounding a weight takes away is given to the next ones, further from the centre, so a
+    filter that keeps the mean of an image does so in float32. Other weights are returned.
+    """
+    centre = len(weights) // 2
+    if dtype == np.float64 or len(weights) % 2 == 0 or (weights != weights[::-1]).any():
+        return weights
+    rounded = np.asarray(weights, np.float64).copy()
+    rounded[centre] = np.float32(weights[centre])
+    left = float(weights[centre] - rounded[centre])
+    for i in range(1, centre + 1):
+        each = float(np.float32(weights[centre + i] + left / 2))
+        left += 2 * (float(weights[centre + i]) - each)
+        rounded[centre - i] = rounded[centre + i] = each
+    return rounded
 
 
 def largest_magnitude(x: Array) -> float:
@@ -98,79 +128,86 @@ def uncertain(sums: Array, doubt: float) -> Array:
     return np.flatnonzero(np.trunc(sums - doubt) != np.trunc(sums + doubt))
 
 
+@dataclass(frozen=True)
+class Order:
+    """The products of a sum in the order of SciPy's loops.
+
+    Attributes
+    ----------
+    positions : numpy.ndarray
+        Flat positions in the kernel, of intp, one row: a product each. With a second row the
+        input at those, times `sign`, is added to that at the first before it is multiplied,
+        but for the first product.
+    weights : numpy.ndarray
+        One for each product.
+    sign : int
+    """
+
+    positions: Array
+    weights: Array
+    sign: int = 0
+
+    @staticmethod
+    def of(kernel: Array, line: bool) -> Order:
+        """Find the order for a kernel of float64.
+
+        N-D kernels are summed in order of memory, without the positions where they are zero. A
+        `line` is summed as by SciPy's ``correlate1d``: pairs around the centre of a symmetric
+        or antisymmetric kernel, the outermost first, else the last product and then the others.
+        """
+        weights = kernel.reshape(-1)
+        if not line:
+            positions = np.flatnonzero(weights)
+            return Order(positions[np.newaxis], weights[positions])
+        taps = len(weights)
+        centre = taps // 2
+        left, right = weights[:centre], weights[:centre:-1]
+        eps = np.finfo(np.float64).eps
+        sign = 0
+        if taps % 2 and (np.abs(left - right) <= eps).all():
+            sign = 1
+        elif taps % 2 and (np.abs(left + right) <= eps).all():
+            sign = -1
+        first = centre if sign else taps - 1
+        order = np.array([first, *range(first)], np.intp)
+        rows = np.stack([order, taps - 1 - order]) if sign else order[np.newaxis]
+        return Order(rows, weights[order], sign)
+
+
 def sums_in_order(
-    source: Array, kernel: Array, shape: tuple[int, ...], positions: Array, line: bool
+    source: Array, kernel: Sequence[int], shape: tuple[int, ...], at: Array, order: Order
 ) -> Array:
     """Add up some sums again, one product at a time, without fusing multiplications.
-
-    In order of memory, without the positions where the kernel is zero. A `line` is summed as
-    SciPy's ``correlate1d`` does: pairs around the centre of a symmetric or antisymmetric
-    kernel, the outermost first, else the last product and then the others.
 
     Parameters
     ----------
     source : numpy.ndarray
         The input continued beyond its borders, so that the first window begins at its start.
-    kernel : numpy.ndarray
-        Of float64.
-    shape : tuple of int
-        Of the output.
-    positions : numpy.ndarray
+    kernel, shape : tuple of int
+        Of the kernel and of the output.
+    at : numpy.ndarray
         Flat indices of outputs.
-    line : bool
-        Whether the kernel is 1-D weights along one axis.
+    order : Order
 
     Returns
     -------
     numpy.ndarray
-        Of float64, one per position.
+        Of float64, one per output.
     """
     flat = np.ascontiguousarray(source).reshape(-1)
-    strides = [prod(source.shape[axis + 1 :]) for axis in range(source.ndim)]
-    sums = np.empty(len(positions))
-    for start in range(0, len(positions), _CHUNK):
-        chunk = positions[start : start + _CHUNK]
+    offsets = np.ravel_multi_index(np.unravel_index(order.positions, kernel), source.shape)
+    sums = np.empty(len(at))
+    for start in range(0, len(at), _CHUNK):
+        chunk = at[start : start + _CHUNK]
         first = np.ravel_multi_index(np.unravel_index(chunk, shape), source.shape)
-        sums[start : start + _CHUNK] = _sum_terms(flat, first, kernel, strides, line)
+        total = np.zeros(len(first))
+        for number, (offset, weight) in enumerate(zip(offsets.T, order.weights, strict=True)):
+            values = np.asarray(flat[first + offset[0]], np.float64)
+            if number and order.sign:
+                values = values + order.sign * np.asarray(flat[first + offset[1]], np.float64)
+            total += values * weight
+        sums[start : start + _CHUNK] = total
     return sums
-
-
-def _sum_terms(
-    flat: Array, first: Array, kernel: Array, strides: list[int], line: bool
-) -> Array:
-    def at(offset: int) -> Array:
-        return np.asarray(flat[first + offset], np.float64)
-
-    if line:
-        axis = int(np.argmax(kernel.shape))
-        return _sum_line(at, kernel.reshape(-1), strides[axis])
-    total = np.zeros(len(first))
-    for tap in product(*map(range, kernel.shape)):
-        if kernel[tap] != 0:
-            offset = sum(t * stride for t, stride in zip(tap, strides, strict=True))
-            total += at(offset) * kernel[tap]
-    return total
-
-
-def _sum_line(at: Callable[[int], Array], weights: Array, stride: int) -> Array:
-    taps = len(weights)
-    centre = taps // 2
-    left, right = weights[:centre], weights[:centre:-1]
-    eps = np.finfo(np.float64).eps
-    sign = 0
-    if taps % 2 and (np.abs(left - right) <= eps).all():
-        sign = 1
-    elif taps % 2 and (np.abs(left + right) <= eps).all():
-        sign = -1
-    if sign:
-        total: Array = at(centre * stride) * weights[centre]
-        for tap in range(centre):
-            total += (at(tap * stride) + sign * at((taps - 1 - tap) * stride)) * weights[tap]
-        return total
-    total = at((taps - 1) * stride) * weights[taps - 1]
-    for tap in range(taps - 1):
-        total += at(tap * stride) * weights[tap]
-    return total
 
 
 def store(sums: Array, out: Array, saturate: bool, reach: float = np.inf) -> None:

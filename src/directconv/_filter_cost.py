@@ -14,11 +14,14 @@ from math import ceil, log2, prod
 from directconv import _runtime
 
 __all__ = [
+    "SECOND_LOOK",
     "Tiling",
+    "core_fft_cost",
     "direct_cost",
     "fast_length",
     "fft_cost",
     "fft_tiles",
+    "ordered_cost",
     "passes_cost",
     "tile_points",
     "tiling",
@@ -26,11 +29,18 @@ __all__ = [
 
 # Nanoseconds on one thread of an AMD Zen 5 with AVX-512, float32.
 CALL = 12e3  # a call of the core from Python
-PER_OUTPUT = 0.50  # of a direct sum, whatever its length: reading, staging and writing
-PER_PRODUCT = 0.0185  # a multiply-add
+PER_OUTPUT = 0.11  # of a direct sum, whatever its length: reading, staging and writing
+PER_PRODUCT = 0.0112  # a multiply-add
+PASS_PER_OUTPUT = 0.17  # the same of each of two passes
+PASS_PER_PRODUCT = 0.0139
+ORDERED_PER_OUTPUT = 0.2  # the same of float64 sums in a given order
+ORDERED_PER_PRODUCT = 0.032
+CORE_FFT_PER_OUTPUT = 1.3  # of the core's "fft"
+CORE_FFT_PER_ROW = 0.034  # and a row of the kernel
 FFT_CALL = 60e3  # a tile, with its calls of NumPy
 FFT_PER_POINT = 1.2  # copying, multiplying and cutting a point of a tile
 FFT_PER_STAGE = 0.20  # transforming a point there and back, times log2 of the tile's points
+SECOND_LOOK = 1.3  # factor for results that are rounded, or looked at twice
 FFT_SPACE = 2.0  # factor for transforms of three axes and more
 FFT_FAR = 1.35  # factor for a tile beyond the second-level cache
 
@@ -43,14 +53,27 @@ Tiling = tuple[tuple[int, int], ...]  # per axis: length of the transform, outpu
 
 def direct_cost(outputs: int, products: int, itemsize: int) -> float:
     """Nanoseconds on one thread of `outputs` sums of `products` products."""
-    narrower = LANES["avx512"] / LANES[_runtime.current_isa()]
-    per_product = PER_PRODUCT * narrower
+    per_product = PER_PRODUCT * _narrower()
     return CALL + outputs * itemsize / 4 * (PER_OUTPUT + products * per_product)
+
+
+def _narrower() -> float:
+    """How many times as many vectors the instruction set needs as those measured."""
+    return LANES["avx512"] / LANES[_runtime.current_isa()]
+
+
+def ordered_cost(outputs: int, products: int) -> float:
+    """Nanoseconds on one thread of float64 sums whose products are added in a given order."""
+    per_product = ORDERED_PER_PRODUCT * _narrower()
+    return CALL + outputs * (ORDERED_PER_OUTPUT + products * per_product)
 
 
 def passes_cost(outputs: int, lengths: Sequence[int], itemsize: int) -> float:
     """Nanoseconds on one thread of one pass per axis with a kernel longer than one."""
-    return sum(direct_cost(outputs, length, itemsize) for length in lengths if length > 1)
+    per_product = PASS_PER_PRODUCT * _narrower()
+    products = [length for length in lengths if length > 1]
+    per_output = len(products) * PASS_PER_OUTPUT + sum(products) * per_product
+    return CALL + outputs * itemsize / 4 * per_output
 
 
 def fft_cost(shape: Sequence[int], kernel: Sequence[int], itemsize: int) -> float:
@@ -69,6 +92,12 @@ def fft_cost(shape: Sequence[int], kernel: Sequence[int], itemsize: int) -> floa
     space = FFT_SPACE if sum(taps > 1 for taps in kernel) > 2 else 1.0
     cost = tiles * batch * space * _tile_cost(points, itemsize)
     return cost + FFT_CALL * max(1.0, tiles * min(1.0, batch * points / NEAR_POINTS))
+
+
+def core_fft_cost(shape: Sequence[int], kernel: Sequence[int], itemsize: int) -> float:
+    """Nanoseconds on one thread of the core's "fft": rows are transformed, columns summed."""
+    per_row = prod(kernel[:-1]) * CORE_FFT_PER_ROW * _narrower()
+    return CALL + prod(shape) * itemsize / 4 * (CORE_FFT_PER_OUTPUT + per_row)
 
 
 def fft_tiles(shape: Sequence[int], kernel: Sequence[int]) -> int:

@@ -1,45 +1,27 @@
-"""Filters from any real dtype to any other: what to compute in, bands of rows, and casts.
-
-Inputs that have to be converted, and results that have to be cast, go through in bands of rows
-that stay in the cache.
-"""
+"""Filters from any real dtype to any other: what to compute in, and how passes are taken."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from math import prod
-from typing import Any
 
 import numpy as np
 
-from directconv._borders import boxes, in_parallel, window
-from directconv._filter_casts import (
-    Whole,
-    doubt,
-    largest_magnitude,
-    store,
-    sums_in_order,
-    uncertain,
-)
-from directconv._filter_cost import direct_cost, passes_cost, tile_points
-from directconv._filter_run import Border, Pass, correlate, run_passes, uses_fft
+from directconv._filter_bands import How, bits_as_bytes, continued, float_dtype, run_in_bands
+from directconv._filter_casts import Order, keeping_sum, largest_magnitude, sums_in_order
+from directconv._filter_choice import Border, Pass, choose, passes_of, prefers_fft, uses_fft
+from directconv._filter_cost import direct_cost, passes_cost
+from directconv._filter_integers import filter_to_integers
+from directconv._filter_planes import Sums, filter_planes, served
+from directconv._filter_run import correlate, run_pair, run_passes
 from directconv._spec import Array
 
-__all__ = ["How", "filter_axes", "filter_kernel", "float_dtype"]
-
-_BAND_BYTES = 1 << 19
-Box = tuple[slice, ...]
-
-
-@dataclass(frozen=True)
-class How:
-    """Arguments that a filter hands down."""
-
-    algorithm: str
-    threads: int
-    saturate: bool = False
+__all__ = [
+    "filter_axes",
+    "filter_kernel",
+]
 
 
 def filter_kernel(
@@ -73,20 +55,42 @@ def filter_kernel(
         return
     target = np.empty_like(output) if np.may_share_memory(x, output) else output
     if target.dtype.kind in "biu" and not how.saturate:
-        _filter_to_integers(x, kernel, before, border, target, how, line, divisor)
+        filter_to_integers(x, kernel, before, border, target, how, line, divisor)
     else:
         compute = float_dtype(x.dtype, target.dtype)
-        taps = (kernel / divisor).astype(compute)
+        taps = (kernel if divisor == 1 else kernel / divisor).astype(compute)
+        if x.dtype == target.dtype == compute and target.flags.aligned:
+            correlate(x, taps, before, border, target, how.algorithm, how.threads)
+        elif not _filter_mixed(x, taps, before, border, target, how):
 
-        def run(source: Array, start: Sequence[int], out: Array, threads: int) -> None:
-            correlate(source, taps, start, border, out, how.algorithm, threads)
+            def run(source: Array, start: Sequence[int], out: Array, threads: int) -> None:
+                correlate(source, taps, start, border, out, how.algorithm, threads)
 
-        whole = uses_fft(taps, target.shape, how.algorithm)
-        _run_in_bands(x, kernel.shape[0], before, border, target, compute, run, how, whole)
-        if not line and (kernel == 0).any() and target.dtype.kind == "f":
+            whole = uses_fft(taps, target.shape, how.algorithm)
+            run_in_bands(x, kernel.shape[0], before, border, target, compute, run, how, whole)
+        if not line and target.dtype.kind == "f" and not kernel.all():
             _mend_non_finite(x, kernel, before, border, target)
     if target is not output:
         output[...] = target
+
+
+def _filter_mixed(
+    x: Array, taps: Array, before: Sequence[int], border: Border, output: Array, how: How
+) -> bool:
+    """Sum directly from one type to another, rounded if need be, where the core does that."""
+    if x.dtype == output.dtype == taps.dtype or output.dtype.kind == "b":
+        return False
+    chosen, factors = choose(taps.dtype, taps, output.shape, how.algorithm)
+    x = bits_as_bytes(x)
+    if factors is not None:
+        passes = passes_of(factors, before, border)
+        return run_pair(x, passes, output, taps.dtype, how.threads, how.saturate)
+    if chosen != "direct" or not served(x.dtype, output.dtype):
+        return False
+    weights = taps.astype(np.float64)
+    sums = Sums("joint", taps.dtype, weights, saturates=how.saturate)
+    value = float(np.real(border.value))
+    return filter_planes(x, taps.shape, before, border.mode, value, output, sums, how.threads)
 
 
 def filter_axes(x: Array, passes: Sequence[Pass], output: Array, how: How) -> None:
@@ -111,6 +115,9 @@ def filter_axes(x: Array, passes: Sequence[Pass], output: Array, how: How) -> No
         np.not_equal(sums, 0, out=output)
         return
     cuts_off = output.dtype.kind in "iu" and not how.saturate
+    if how.keeps_sum and not cuts_off:
+        compute = float_dtype(x.dtype, output.dtype)
+        passes = [replace(p, weights=keeping_sum(p.weights, compute)) for p in passes]
     if len(passes) > 1 and _can_join(x, passes, output, cuts_off):
         shape = [1] * x.ndim
         before = [0] * x.ndim
@@ -151,77 +158,19 @@ def _can_join(x: Array, passes: Sequence[Pass], output: Array, cuts_off: bool) -
     return together <= passes_cost(output.size, lengths, itemsize)
 
 
-def float_dtype(x: np.dtype[Any], output: np.dtype[Any]) -> np.dtype[Any]:
-    """Return float32 where it holds the input exactly and is as precise as the output."""
-    narrow = x.itemsize <= 2 or x == np.float32
-    coarse = output.itemsize <= 2 or output == np.float32
-    return np.dtype(np.float32 if narrow and coarse else np.float64)
-
-
-def _filter_to_integers(
-    x: Array,
-    kernel: Array,
-    before: Sequence[int],
-    border: Border,
-    output: Array,
-    how: How,
-    line: bool,
-    divisor: int,
-) -> None:
-    largest = max(largest_magnitude(x), abs(float(np.real(border.value))))
-    whole = None
-    if x.dtype.kind in "biu":
-        whole = Whole.of(kernel, largest, float(np.real(border.value)))
-    compute = whole.dtype if whole else np.dtype(np.float64)
-    shift = whole.shift if whole else 0
-    taps = np.ldexp(kernel, shift).astype(compute)
-    algorithm, points = how.algorithm, 0
-    if uses_fft(taps, output.shape, algorithm):
-        algorithm, points = "fft", tile_points(output.shape, kernel.shape)
-        compute, taps = np.dtype(np.float64), taps.astype(np.float64)
-    unsure = doubt(np.ldexp(kernel, shift), largest, points)
-    rounds = whole is not None and points > 0 and unsure < 0.25
-    reach = float(np.abs(kernel).sum()) * largest
-
-    def run(source: Array, start: Sequence[int], out: Array, threads: int) -> None:
-        correlate(source, taps, start, border, out, algorithm, threads)
-
-    def finish(sums: Array, box: Box) -> None:
-        if rounds:
-            np.rint(sums, out=sums)
-        if shift:
-            sums *= 2.0**-shift
-        if not rounds and (whole is None or points):
-            positions = uncertain(sums, unsure)
-            if len(positions):
-                rows = _continued(x, kernel, before, border, box[0])
-                found = sums_in_order(rows, kernel, sums.shape, positions, line)
-                sums.reshape(-1)[positions] = found
-        if divisor != 1:
-            sums = sums / np.float64(divisor)
-        store(sums, output[box], False, reach)
-
-    _run_in_bands(
-        x, kernel.shape[0], before, border, output, compute, run, how, points > 0, finish
-    )
-
-
-def _continued(
-    x: Array, kernel: Array, before: Sequence[int], border: Border, rows: slice
-) -> Array:
-    """Return the input of some rows of outputs, continued beyond all borders."""
-    starts = [-start for start in before]
-    stops = [n + k - 1 + s for n, k, s in zip(x.shape, kernel.shape, starts, strict=True)]
-    starts[0] += rows.start
-    stops[0] = starts[0] + rows.stop - rows.start + kernel.shape[0] - 1
-    value = np.real(border.value)
-    dtype = x.dtype if value == 0 else np.float64  # which holds the value
-    return window(x, starts, stops, border.mode, value, dtype)
-
-
 def _filter_passes(x: Array, passes: Sequence[Pass], output: Array, how: How) -> None:
     target = np.empty_like(output) if np.may_share_memory(x, output) else output
     compute = float_dtype(x.dtype, target.dtype)
+    if how.algorithm != "fft" and not any(
+        prefers_fft(x.shape, p.axis, len(p.weights), compute.itemsize) for p in passes
+    ):
+        source, rest = bits_as_bytes(x), list(passes)
+        if target.dtype.kind != "b" and run_pair(
+            source, rest, target, compute, how.threads, how.saturate
+        ):
+            if target is not output:
+                output[...] = target
+            return
     first = next((p for p in passes if p.axis == 0), None)
     in_bands = passes[0] is first or all(p.border.any_order for p in passes)
 
@@ -234,69 +183,9 @@ def _filter_passes(x: Array, passes: Sequence[Pass], output: Array, how: How) ->
     before[0] = first.before if first else 0
     rows = len(first.weights) if first else 1
     edge = first.border if first else Border("constant")
-    _run_in_bands(x, rows, before, edge, target, compute, run, how, not in_bands)
+    run_in_bands(x, rows, before, edge, target, compute, run, how, not in_bands)
     if target is not output:
         output[...] = target
-
-
-def _run_in_bands(
-    x: Array,
-    taps: int,
-    before: Sequence[int],
-    border: Border,
-    output: Array,
-    compute: np.dtype[Any],
-    run: Callable[[Array, Sequence[int], Array, int], None],
-    how: How,
-    whole: bool,
-    finish: Callable[[Array, Box], None] | None = None,
-) -> None:
-    """Convert, compute and cast, a band of rows of the first axis after the other.
-
-    Parameters
-    ----------
-    x, output : numpy.ndarray
-    taps, before, border
-        Extent of the kernel on the first axis; where windows begin on all axes; the border of
-        the first axis.
-    compute : numpy.dtype
-    run : callable
-        Computes outputs from an input, given where the first window begins there.
-    how : How
-    whole : bool
-        Compute all at once, and cast in bands.
-    finish : callable, optional
-        Writes the sums of a band to the output; without it they are written as they are.
-    """
-    direct = finish is None and output.dtype == compute and output.flags.aligned
-    if direct and x.dtype == compute:
-        run(x, before, output, how.threads)
-        return
-    row = max(1, prod(output.shape[1:]) * compute.itemsize)
-    rows = max(_BAND_BYTES // row, 4 * taps if taps > 1 else 1, 1)
-    bands = list(boxes(output.shape[:1], (rows,)))
-    sums = np.empty(output.shape, compute) if whole else None
-    if sums is not None:
-        run(x.astype(compute), before, sums, how.threads)
-    inner = 1 if len(bands) > 1 else how.threads
-
-    def work(band: Box) -> None:
-        rows = band[0]
-        if sums is not None:
-            part = sums[rows]
-        else:
-            starts, stops = [0] * x.ndim, list(x.shape)
-            starts[0] = rows.start - before[0]
-            stops[0] = starts[0] + rows.stop - rows.start + taps - 1
-            source = window(x, starts, stops, border.mode, np.real(border.value), compute)
-            part = output[rows] if direct else np.empty(output[rows].shape, compute)
-            run(source, [0, *before[1:]], part, inner)
-        if finish is not None:
-            finish(part, band)
-        elif not direct or sums is not None:
-            store(part, output[rows], how.saturate)
-
-    in_parallel(work, bands, how.threads)
 
 
 def _mend_non_finite(
@@ -308,7 +197,8 @@ def _mend_non_finite(
             return
     positions = np.flatnonzero(~np.isfinite(output))
     if len(positions):
-        source = _continued(x, kernel, before, border, slice(0, output.shape[0]))
+        source = continued(x, kernel, before, border, slice(0, output.shape[0]))
         with np.errstate(all="ignore"):
-            sums = sums_in_order(source, kernel, output.shape, positions, False)
+            order = Order.of(kernel, False)
+            sums = sums_in_order(source, kernel.shape, output.shape, positions, order)
             output[np.unravel_index(positions, output.shape)] = sums

@@ -7,46 +7,25 @@ dtypes and defaults of SciPy are settled by the callers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from directconv import _layers
 from directconv._borders import boxes, in_parallel, window
 from directconv._direct_nd import correlate_directly
 from directconv._fft_tiles import correlate_by_fft
-from directconv._filter_cost import direct_cost, fft_cost, passes_cost
+from directconv._filter_choice import Border, Pass, choose, passes_of, prefers_fft
+from directconv._filter_planes import Sums, filter_planes, served
 from directconv._spec import Array
 
-__all__ = ["Border", "Pass", "correlate", "rank_one_factors", "run_passes", "uses_fft"]
+__all__ = [
+    "correlate",
+    "run_pair",
+    "run_passes",
+]
 
 _BAND_BYTES = 1 << 19  # of input rows that go through all passes before the next ones are read
-
-
-@dataclass(frozen=True)
-class Border:
-    """How the input continues: a padding mode of `conv2d`, and what "constant" stands for."""
-
-    mode: str
-    value: complex = 0.0
-
-    @property
-    def any_order(self) -> bool:
-        """Whether passes along several axes may change places."""
-        return self.mode != "constant" or self.value == 0
-
-
-@dataclass(frozen=True)
-class Pass:
-    """A 1-D kernel along one axis; `before` as in `correlate`."""
-
-    axis: int
-    weights: Array
-    before: int
-    border: Border
 
 
 def correlate(
@@ -83,13 +62,29 @@ def correlate(
         out[...] = 0
         return
     x, before = _settle_ends(x, kernel.shape, before, border, out.shape)
-    chosen, factors = _choose(x.dtype, kernel, out.shape, algorithm)
+    chosen, factors = choose(x.dtype, kernel, out.shape, algorithm)
     if factors is not None:
-        run_passes(x, _passes(factors, before, border), out, chosen, threads)
+        run_passes(x, passes_of(factors, before, border), out, "auto", threads)
     elif chosen == "fft":
         _by_fft(x, kernel, before, border, out, threads)
-    else:
-        correlate_directly(x, kernel, before, border.mode, border.value, out, chosen, threads)
+    elif chosen != "direct" or not _in_volumes(x, kernel, before, border, out, threads):
+        core = "direct" if chosen == "direct" else "auto"
+        correlate_directly(x, kernel, before, border.mode, border.value, out, core, threads)
+
+
+def _in_volumes(
+    x: Array, kernel: Array, before: Sequence[int], border: Border, out: Array, threads: int
+) -> bool:
+    """Sum along three axes, if the core can: it reads whole bands of all depths."""
+    if (
+        sum(taps > 1 for taps in kernel.shape) != 3
+        or x.shape != out.shape
+        or not served(x.dtype, out.dtype, kernel.dtype)
+    ):
+        return False
+    sums = Sums("joint", kernel.dtype, kernel.astype(np.float64))
+    value = float(np.real(border.value))
+    return filter_planes(x, kernel.shape, before, border.mode, value, out, sums, threads)
 
 
 def _settle_ends(
@@ -101,129 +96,17 @@ def _settle_ends(
     kernel does not slide along.
     """
     starts, stops, left = [], [], []
+    all_whole = True
     for size, taps, start, outputs in zip(x.shape, kernel, before, out, strict=True):
         end = outputs + taps - 1 - start
         whole = start >= 0 and end >= size and (taps > 1 or (start == 0 and end == size))
         starts.append(0 if whole else -start)
         stops.append(size if whole else end)
         left.append(start if whole else 0)
+        all_whole &= whole
+    if all_whole:
+        return x, left
     return window(x, starts, stops, border.mode, border.value), left
-
-
-def _choose(
-    dtype: np.dtype[Any], kernel: Array, out: tuple[int, ...], algorithm: str
-) -> tuple[str, list[Array] | None]:
-    """Settle the algorithm, and the kernel's factors if it is to be 1-D passes."""
-    several = sum(taps > 1 for taps in kernel.shape) > 1
-    if algorithm in ("direct", "core") or (kernel.size == 1 and algorithm != "separable"):
-        return ("direct" if algorithm == "direct" else "auto"), None
-    if algorithm == "fft":
-        return "fft", None
-    outputs, itemsize = prod(out), kernel.dtype.itemsize
-    direct = direct_cost(outputs, kernel.size, itemsize)
-    passes = passes_cost(outputs, kernel.shape, itemsize)
-    transforms = fft_cost(out, kernel.shape, itemsize)
-    if algorithm == "separable" or (several and passes < min(direct, transforms)):
-        real = np.empty(0, dtype).real.dtype
-        factors = rank_one_factors(kernel, real)
-        if factors is not None:
-            return "auto", factors
-        if algorithm == "separable":
-            raise ValueError(
-                f"algorithm is 'separable', but weights of shape {kernel.shape} are no outer "
-                f"product of 1-D kernels to the rounding of {real}; use 'auto'"
-            )
-    if transforms >= direct or _core_has_faster(kernel, out):
-        return "auto", None
-    return "fft", None
-
-
-def uses_fft(kernel: Array, out: tuple[int, ...], algorithm: str) -> bool:
-    """Whether `correlate` would transform tiles of all axes that the kernel slides along."""
-    return _choose(kernel.dtype, kernel, out, algorithm)[0] == "fft"
-
-
-def _core_has_faster(kernel: Array, out: tuple[int, ...]) -> bool:
-    """Whether the core would not sum directly, and so has an algorithm of its own for this."""
-    if kernel.ndim > 3:
-        return False
-    size = tuple(n + k - 1 for n, k in zip(out, kernel.shape, strict=True))
-    return _core_algorithm(kernel.shape, size, kernel.real.dtype.name) != "direct"
-
-
-@lru_cache(maxsize=128)
-def _core_algorithm(kernel: tuple[int, ...], size: tuple[int, ...], dtype: str) -> str:
-    layer = (_layers.Conv1d, _layers.Conv2d, _layers.Conv3d)[len(kernel) - 1]
-    weight = np.zeros((1, 1, *kernel), dtype)
-    return layer(weight).algorithm_for((1, *size))
-
-
-def rank_one_factors(kernel: Array, dtype: np.dtype[Any]) -> list[Array] | None:
-    """Split a kernel into 1-D kernels, one per axis, whose outer product it is to rounding.
-
-    Every element agrees to ``4 * ndim`` units of rounding of `dtype`, so the filter's result
-    is within ``4 * ndim * eps * conv(|x|, |kernel|)`` of the one with the kernel as given, to
-    which each pass of k products adds ``(k + 2) * eps`` of the same.
-
-    Parameters
-    ----------
-    kernel : numpy.ndarray
-    dtype : numpy.dtype
-        That is computed in.
-
-    Returns
-    -------
-    list of numpy.ndarray or None
-        Of whole numbers where the kernel is of whole numbers. None if there is no such split.
-
-    Examples
-    --------
-    >>> rank_one_factors(np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]), np.dtype("f8"))
-    [array([1., 2., 1.]), array([-1.,  0.,  1.])]
-    """
-    if kernel.dtype.kind == "c" or not np.isfinite(kernel).all():
-        return None
-    kernel = kernel.astype(np.float64, copy=False)
-    largest = np.unravel_index(int(np.argmax(np.abs(kernel))), kernel.shape)
-    pivot = tuple(int(i) for i in largest)
-    if kernel[pivot] == 0:
-        return None
-    factors: list[Array] = []
-    for axis in range(kernel.ndim):
-        index: list[Any] = list(pivot)
-        index[axis] = slice(None)
-        line = kernel[tuple(index)]
-        if axis > 0:
-            line = line / _common_measure(line, line[pivot[axis]])
-            factors[0] = factors[0] / line[pivot[axis]]
-        factors.append(line)
-    outer = factors[0]
-    for factor in factors[1:]:
-        outer = np.multiply.outer(outer, factor)
-    unit = np.finfo(dtype).eps / 2
-    if (np.abs(outer - kernel) <= 4 * kernel.ndim * unit * np.abs(kernel)).all():
-        return factors
-    return None
-
-
-def _common_measure(line: Array, largest: float) -> float:
-    """Return the greatest common divisor of whole numbers, else the largest element."""
-    if abs(largest) < 2**53 and (line == np.rint(line)).all():
-        return float(np.gcd.reduce(line.astype(np.int64)))
-    return largest
-
-
-def _passes(factors: list[Array], before: Sequence[int], border: Border) -> list[Pass]:
-    """Return passes over the axes in turn; a constant border has been filtered as well."""
-    scale = prod(float(weights[0]) for weights in factors if len(weights) == 1)
-    value = border.value
-    passes: list[Pass] = []
-    for axis, (weights, start) in enumerate(zip(factors, before, strict=True)):
-        if len(weights) > 1:
-            scaled = weights if passes else weights * scale
-            passes.append(Pass(axis, scaled, start, Border(border.mode, value)))
-            value = value * scaled.sum()
-    return passes or [Pass(0, np.array([scale]), before[0], border)]
 
 
 def run_passes(
@@ -249,8 +132,10 @@ def run_passes(
     itemsize = x.dtype.itemsize
     transformed = algorithm == "fft" or (
         algorithm == "auto"
-        and any(_prefers_fft(out.shape, p.axis, len(p.weights), itemsize) for p in passes)
+        and any(prefers_fft(out.shape, p.axis, len(p.weights), itemsize) for p in passes)
     )
+    if not transformed and run_pair(x, passes, out, x.real.dtype, threads):
+        return
     ordered = sorted(passes, key=lambda p: p.axis)
     in_order = ordered == list(passes) or all(p.border.any_order for p in passes)
     if len(passes) < 2 or out.ndim < 2 or transformed or not in_order:
@@ -278,15 +163,44 @@ def run_passes(
     in_parallel(work, bands, threads)
 
 
-def _prefers_fft(shape: tuple[int, ...], axis: int, taps: int, itemsize: int) -> bool:
-    kernel = tuple(taps if a == axis else 1 for a in range(len(shape)))
-    return fft_cost(shape, kernel, itemsize) < direct_cost(prod(shape), taps, itemsize)
+def run_pair(
+    x: Array,
+    passes: Sequence[Pass],
+    out: Array,
+    compute: np.dtype[Any],
+    threads: int,
+    saturates: bool = False,
+) -> bool:
+    """Take two passes at once, from any type to any, if the core does: see `filter_planes`.
+
+    Returns
+    -------
+    bool
+        Whether it does. Nothing is written otherwise.
+    """
+    if len(passes) != 2 or x.shape != out.shape or not served(x.dtype, out.dtype):
+        return False
+    first, last = sorted(passes, key=lambda p: p.axis)
+    if first.border != last.border or not first.border.any_order:
+        return False
+    kernel, before = [1] * x.ndim, [0] * x.ndim
+    for each in (first, last):
+        kernel[each.axis], before[each.axis] = len(each.weights), each.before
+        if not 0 <= each.before < len(each.weights):
+            return False
+    weights = np.concatenate([first.weights, last.weights]).astype(np.float64, copy=False)
+    sums = Sums("passes", compute, weights, saturates=saturates)
+    return filter_planes(x, kernel, before, first.border.mode, 0.0, out, sums, threads)
 
 
 def _one_after_another(
     x: Array, passes: Sequence[Pass], out: Array, algorithm: str, threads: int
 ) -> None:
     for number, each in enumerate(passes):
+        if algorithm in ("core", "direct") and run_pair(
+            x, passes[number:], out, x.real.dtype, threads
+        ):
+            return
         shape = list(x.shape)
         shape[each.axis] = out.shape[each.axis]
         last = number == len(passes) - 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.array_utils import normalize_axis_index
 
 from directconv._filter_arguments import (
     as_input,
@@ -19,23 +20,32 @@ from directconv._filter_arguments import (
     start_of_window,
     thread_count,
 )
+from directconv._filter_bands import How, float_dtype
 from directconv._filter_casts import store
-from directconv._filter_real import How, filter_axes, filter_kernel, float_dtype
-from directconv._filter_run import Pass
+from directconv._filter_choice import Pass
+from directconv._filter_real import filter_axes, filter_kernel
 from directconv._spec import Array
 
 __all__ = [
+    "Mode",
+    "axis_number",
     "filter_along_axes",
     "filter_by_kernel",
     "gaussian_weights",
+    "line_of_weights",
     "prepare_how",
     "sum_of_derivatives",
 ]
 
 
-def prepare_how(algorithm: str, threads: int | None, saturate: bool) -> How:
+Mode = str | Sequence[str]  # one for all axes, or one each
+
+
+def prepare_how(
+    algorithm: str, threads: int | None, saturate: bool, keeps_sum: bool = False
+) -> How:
     """Check the arguments that all filters have beside SciPy's."""
-    return How(check_algorithm(algorithm), thread_count(threads), bool(saturate))
+    return How(check_algorithm(algorithm), thread_count(threads), bool(saturate), keeps_sum)
 
 
 def filter_by_kernel(
@@ -172,6 +182,24 @@ def check_saturate(dtype: np.dtype[Any]) -> None:
         raise ValueError(f"saturate=True needs an output of integers, but its dtype is {dtype}")
 
 
+def check_cval(x: Array, cval: Any, is_complex: bool) -> None:
+    """ValueError for a complex cval of a real input, TypeError if results are real, too."""
+    if np.iscomplexobj(cval) and x.dtype.kind != "c":
+        error = ValueError if is_complex else TypeError
+        raise error("cval must be real for an input of real numbers, but is complex")
+
+
+def line_of_weights(weights: npt.ArrayLike, input: npt.ArrayLike, cval: Any) -> Array:
+    """Return 1-D weights; RuntimeError for others, unless `cval` is wrong as well."""
+    line = as_input("weights", weights)
+    if line.ndim != 1 or len(line) == 0:
+        check_cval(np.asarray(input), cval, line.dtype.kind == "c")
+        raise RuntimeError(
+            f"weights must be 1-D and not empty, but their shape is {line.shape}"
+        )
+    return line
+
+
 def _by_parts(
     x: Array,
     kernel: Array,
@@ -186,9 +214,7 @@ def _by_parts(
     if how.saturate:
         check_saturate(out.dtype)
     kernel = kernel.astype(np.complex128 if kernel.dtype.kind == "c" else np.float64)
-    if np.iscomplexobj(cval) and x.dtype.kind != "c":
-        error = ValueError if is_complex else TypeError
-        raise error("cval must be real for an input of real numbers, but is complex")
+    check_cval(x, cval, is_complex)
     if not is_complex:
         run(x, kernel, float(cval), out)
         return out
@@ -277,3 +303,7 @@ def sum_of_derivatives(
     if squares:
         np.sqrt(out, out, casting="unsafe")
     return out
+
+
+def axis_number(axis: int, input: npt.ArrayLike) -> int:
+    return normalize_axis_index(axis, np.ndim(input))

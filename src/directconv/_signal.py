@@ -12,8 +12,9 @@ from directconv._borders import window
 from directconv._fft_tiles import correlate_by_fft
 from directconv._filter_arguments import thread_count
 from directconv._filter_casts import Whole, doubt, largest_magnitude, store
+from directconv._filter_choice import Border, uses_fft
 from directconv._filter_cost import tile_points
-from directconv._filter_run import Border, correlate, uses_fft
+from directconv._filter_run import correlate
 from directconv._spec import Array
 
 __all__ = [

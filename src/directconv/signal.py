@@ -10,24 +10,21 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from directconv._borders import SIGNAL_BOUNDARIES
-from directconv._filter_arguments import check_algorithm, normal_axes, thread_count
+from directconv._filter_arguments import check_algorithm, thread_count
 from directconv._filter_casts import store
 from directconv._filter_cost import direct_cost, fft_cost, fft_tiles
-from directconv._filter_run import Border
 from directconv._signal import (
     check_mode,
-    correlate_arrays,
     fft_dtype,
     full_shape,
     reversed_conjugate,
     swapped_for_valid,
 )
+from directconv._signal_slide import check_ndim, convolve_images, convolved_axes, slide
 from directconv._spec import Array
 
 __all__ = [
@@ -83,7 +80,7 @@ def convolve(
     x, kernel = np.asarray(in1), np.asarray(in2)
     if x.ndim == kernel.ndim == 0:
         return np.asarray(x * kernel)[()]
-    _check_axes(x, kernel)
+    check_ndim(x, kernel)
     check_mode(mode)
     if method not in ("auto", "direct", "fft"):
         raise ValueError(f"method must be 'auto', 'direct' or 'fft', but is {method!r}")
@@ -97,8 +94,8 @@ def convolve(
         method = str(choose_conv_method(x, kernel, mode, threads=1))
     result = np.result_type(x, kernel)
     if method == "direct":
-        return _slide(x, kernel, mode, result, "direct", threads)
-    sums = _slide(x, kernel, mode, fft_dtype(x.dtype, kernel.dtype), "fft", threads)
+        return slide(x, kernel, mode, result, "direct", threads)
+    sums = slide(x, kernel, mode, fft_dtype(x.dtype, kernel.dtype), "fft", threads)
     if result.kind in "biu":
         np.rint(sums, out=sums)
     elif not np.isfinite(sums.reshape(-1)[:1]).all():
@@ -143,7 +140,7 @@ def correlate(
     x, kernel = np.asarray(in1), np.asarray(in2)
     if x.ndim == kernel.ndim == 0:
         return np.asarray(x * kernel.conj())[()]
-    _check_axes(x, kernel)
+    check_ndim(x, kernel)
     return convolve(x, reversed_conjugate(kernel), mode, method, threads=threads)
 
 
@@ -188,7 +185,7 @@ def convolve2d(
     array([[2, 3],
            [6, 7]])
     """
-    return _two_axes(in1, in2, mode, boundary, fillvalue, algorithm, threads, True)
+    return convolve_images(in1, in2, mode, boundary, fillvalue, algorithm, threads, True)
 
 
 def correlate2d(
@@ -220,7 +217,7 @@ def correlate2d(
     array([[21],
            [43]])
     """
-    return _two_axes(in1, in2, mode, boundary, fillvalue, algorithm, threads, False)
+    return convolve_images(in1, in2, mode, boundary, fillvalue, algorithm, threads, False)
 
 
 def fftconvolve(
@@ -264,13 +261,11 @@ def fftconvolve(
     check_algorithm(algorithm)
     if x.ndim == kernel.ndim == 0:
         return np.asarray(x * kernel)[()]
-    _check_axes(x, kernel)
+    check_ndim(x, kernel)
     check_mode(mode)
     if x.size == 0 or kernel.size == 0:
         return np.array([])
-    slides = normal_axes(axes, x.ndim)
-    if not slides:
-        raise ValueError("axes must not be empty")
+    slides = convolved_axes(axes, x.ndim)
     # An axis of one position on either side is broadcast, which gives the same.
     slides = tuple(a for a in slides if x.shape[a] != 1 and kernel.shape[a] != 1)
     for axis, (n, k) in enumerate(zip(x.shape, kernel.shape, strict=True)):
@@ -282,7 +277,7 @@ def fftconvolve(
     if swapped_for_valid(mode, x.shape, kernel.shape, slides):
         x, kernel = kernel, x
     dtype = fft_dtype(x.dtype, kernel.dtype)
-    full = _slide(x, kernel, mode, dtype, algorithm, threads, slides) if slides else x * kernel
+    full = slide(x, kernel, mode, dtype, algorithm, threads, slides) if slides else x * kernel
     if mode != "same" or full.shape == x.shape:
         return full
     # What in1 was broadcast to is cut back to its centre.
@@ -400,103 +395,3 @@ def _seconds(x: Array, kernel: Array, mode: str, method: str, threads: int) -> f
         convolve(x, kernel, mode, method, threads=threads)
         best = min(best, time.perf_counter() - start)
     return best
-
-
-def _check_axes(x: Array, kernel: Array) -> None:
-    if x.ndim != kernel.ndim:
-        raise ValueError(
-            f"in1 and in2 should have the same dimensionality, but have {x.ndim} and "
-            f"{kernel.ndim} axes"
-        )
-
-
-def _slide(
-    x: Array,
-    kernel: Array,
-    mode: str,
-    dtype: np.dtype[Any],
-    algorithm: str,
-    threads: int | None,
-    axes: Sequence[int] | None = None,
-) -> Array:
-    """Convolve with zeros beyond the borders."""
-    slides = tuple(range(x.ndim)) if axes is None else tuple(axes)
-    shape, before = [], []
-    for axis, (n, k) in enumerate(zip(x.shape, kernel.shape, strict=True)):
-        if axis not in slides:
-            shape.append(max(n, k))
-            before.append(0)
-        else:
-            shape.append({"full": n + k - 1, "same": n, "valid": n - k + 1}[mode])
-            before.append({"full": k - 1, "same": k // 2, "valid": 0}[mode])
-    if kernel.size > x.size and axes is None:  # the smaller one slides over the other
-        before = [
-            n - 1 - (k - 1 - start)
-            for n, k, start in zip(x.shape, kernel.shape, before, strict=True)
-        ]
-        x, kernel = kernel, x
-    turned = kernel[tuple(slice(None, None, -1 if a in slides else 1) for a in range(x.ndim))]
-    return correlate_arrays(
-        x, turned, before, Border("constant"), shape, dtype, slides, algorithm, threads
-    )
-
-
-def _two_axes(
-    in1: npt.ArrayLike,
-    in2: npt.ArrayLike,
-    mode: str,
-    boundary: str,
-    fillvalue: Any,
-    algorithm: str,
-    threads: int | None,
-    flip: bool,
-) -> Array:
-    name = "convolve2d" if flip else "correlate2d"
-    x, kernel = np.asarray(in1), np.asarray(in2)
-    check_algorithm(algorithm)
-    if not x.ndim == kernel.ndim == 2:
-        raise ValueError(
-            f"{name} needs 2-D arrays, but in1 has {x.ndim} axes, in2 {kernel.ndim}"
-        )
-    swapped = swapped_for_valid(mode, x.shape, kernel.shape)
-    if swapped:
-        x, kernel = kernel, x
-    check_mode(mode)
-    if boundary not in SIGNAL_BOUNDARIES:
-        raise ValueError(f"boundary must be 'fill', 'wrap' or 'symm', but is {boundary!r}")
-    value = np.asarray(fillvalue)
-    if value.size != 1:
-        raise ValueError(
-            f"`fillvalue` must be scalar or an array with one element, but its shape is "
-            f"{value.shape}"
-        )
-    dtype = np.result_type(x, kernel)
-    scalar: Any = value.item()
-    if dtype.kind != "c" and np.iscomplexobj(scalar):
-        raise ValueError(
-            f"could not cast `fillvalue` directly to the output dtype {dtype}: {scalar}"
-        )
-    if dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        if not limits.min <= scalar <= limits.max:
-            raise ValueError(
-                f"could not cast `fillvalue` directly to the output dtype {dtype}: {scalar}"
-            )
-        scalar = int(scalar)
-    kernel = kernel[::-1, ::-1] if flip else kernel.conj()
-    shape = {
-        "full": full_shape(x.shape, kernel.shape),
-        "same": x.shape,
-        "valid": tuple(n - k + 1 for n, k in zip(x.shape, kernel.shape, strict=True)),
-    }[mode]
-    at = {"full": 1, "same": 0, "valid": 0}[mode]
-    before = [
-        k - 1 if at else ((k // 2 if flip else (k - 1) // 2) if mode == "same" else 0)
-        for k in kernel.shape
-    ]
-    edge = SIGNAL_BOUNDARIES[boundary]
-    border = Border(edge, scalar if edge == "constant" else 0)
-    result = correlate_arrays(
-        x, kernel, before, border, shape, dtype, (0, 1), algorithm, threads
-    )
-    return result[::-1, ::-1] if swapped and not flip else result

@@ -277,6 +277,28 @@ typedef struct dc_depthwise_strips {
     double low, high;
 } dc_depthwise_strips;
 
+/* Rows of an image whose numbers are stored in their own type become sums' elements, and sums become numbers. */
+typedef struct dc_numbers {
+    const void *sums;
+    ptrdiff_t count;
+    dc_number type;
+    bool saturates;        /* else fractions are dropped, and what does not fit wraps around */
+    bool small;            /* all sums are below 2**31 in magnitude */
+    double scale, divisor; /* of sums that do not saturate */
+    void *out;
+} dc_numbers;
+
+/* Sums in a given order, each product rounded before it is added: out[i] = source[i + at[0]] * weights[0] +
+ * sum over t > 0 of source[i + at[t]] * weights[t], for whole vectors. With mirrors it is (source[i + at[t]]
+ * + sign * source[i + mirror_at[t]]) * weights[t]. */
+typedef struct dc_ordered {
+    ptrdiff_t outputs, terms;
+    const ptrdiff_t *at, *mirror_at; /* or NULL */
+    int sign;
+    const void *source, *weights;
+    void *out;
+} dc_ordered;
+
 typedef struct dc_kernels {
     int lanes;
     int stage_bytes;   /* a staged block fills the L2 together with a block of weights */
@@ -314,6 +336,9 @@ typedef struct dc_kernels {
     void (*spread)(const dc_spread_row *);
     int strip_vectors; /* depthwise: the widest strip */
     void (*depthwise)(const dc_depthwise_strips *);
+    void (*read_numbers)(const void *source, dc_number, ptrdiff_t count, void *out);
+    void (*write_numbers)(const dc_numbers *);
+    void (*ordered)(const dc_ordered *);
 } dc_kernels;
 
 typedef struct dc_variant {

@@ -51,7 +51,17 @@ DC_INLINE V vclamp(V x, V low, V high)
 #define vpin(v) __asm__("" : "+w"(v))
 #else
 #define vpin(v) ((void)0)
+#define SETTLE_IN_MEMORY
 #endif
+
+/* Rounds a product to T: without it the compiler may fuse it with the addition that follows. */
+#undef vsettle
+#ifdef SETTLE_IN_MEMORY
+#define vsettle(v) __asm__("" : "+m"(v))
+#else
+#define vsettle(v) vpin(v)
+#endif
+#undef SETTLE_IN_MEMORY
 
 /* vshuffle(a, b, INDEX): lane j of the result is lane INDEX(j) of a followed by b. */
 #undef EACH_LANE
