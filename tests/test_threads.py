@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import directconv
-from directconv import _core
+from directconv import _core, _runtime
 from support import printed_by, run_python
 
 needs_openmp = pytest.mark.skipif(not _core.has_openmp(), reason="built without OpenMP")
@@ -113,6 +113,80 @@ with threadpool_limits(1):
 print(inside, directconv.get_num_threads() == first)
 """
     assert printed_by(code, OMP_NUM_THREADS="3") == "1 True"
+
+
+# Control groups
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "expected"),
+    [
+        ("0::/", {}, None),
+        ("0::/", {"cpu.max": "max 100000"}, None),
+        ("0::/", {"cpu.max": "400000 100000"}, 4),
+        ("0::/", {"cpu.max": "150000 100000"}, 2),  # part of a processor counts as one
+        ("0::/", {"cpu.max": "1000 100000"}, 1),
+        ("0::/", {"cpu.max": "nonsense"}, None),
+        ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "300000 100000"}, 3),
+        ("0::/a/b", {"a/b/cpu.max": "200000 100000", "a/cpu.max": "300000 100000"}, 2),
+        ("0::/a", {"b/cpu.max": "100000 100000"}, None),
+        ("0::/host/path/of/a/container", {"cpu.max": "200000 100000"}, 2),
+        ("4:memory:/\n3:cpu,cpuacct:/a\n0::/", {"cpu/a/cpu.cfs_quota_us": "250000",
+                                                "cpu/a/cpu.cfs_period_us": "100000"}, 3),
+        ("3:cpu:/a", {"cpu/a/cpu.cfs_quota_us": "-1",
+                      "cpu/a/cpu.cfs_period_us": "100000"}, None),
+        ("3:cpuacct,cpu:/docker/1234", {"cpu/cpu.cfs_quota_us": "50000",
+                                        "cpu/cpu.cfs_period_us": "50000"}, 1),
+        ("5:cpuset:/a", {"cpu/a/cpu.cfs_quota_us": "100000",
+                         "cpu/a/cpu.cfs_period_us": "100000"}, None),
+    ],
+)  # fmt: skip
+def test_limits_of_control_groups_are_read(tmp_path, membership, files, expected):
+    """From files like those of Linux, of version 2 (cpu.max) and version 1 (two files)."""
+    (tmp_path / "membership").write_text(membership + "\n")
+    for name, text in files.items():
+        file = tmp_path / "groups" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text + "\n")
+    found = _runtime._control_group_limit(tmp_path / "membership", tmp_path / "groups")
+    assert found == expected
+
+
+def test_no_control_groups():
+    assert _runtime._control_group_limit(Path("/nowhere"), Path("/nowhere")) is None
+
+
+@pytest.fixture
+def control_group():
+    """A group of Linux's own that may use one processor's time, where we may make one."""
+    groups = Path("/sys/fs/cgroup")
+    first = groups / "cpu" if (groups / "cpu").exists() else groups
+    group = first / f"directconv-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"control groups: {error.strerror}")
+    try:
+        if (group / "cpu.max").exists():
+            (group / "cpu.max").write_text("100000 100000")
+        elif (group / "cpu.cfs_quota_us").exists():
+            (group / "cpu.cfs_quota_us").write_text("100000")
+        else:
+            pytest.skip("control groups: none for processors")
+        yield group
+    finally:
+        group.rmdir()
+
+
+@needs_openmp
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two processors")
+@pytest.mark.parametrize(
+    ("environment", "expected"), [({}, "1"), ({"OMP_NUM_THREADS": "2"}, "2")]
+)
+def test_a_real_control_group_is_obeyed(control_group, environment, expected):
+    """Unless OMP_NUM_THREADS says otherwise, which is somebody's wish."""
+    enter = f"import os; open('{control_group}/cgroup.procs', 'w').write(str(os.getpid()))"
+    assert printed_by(f"{enter}; {ASK}", **environment) == expected
 
 
 # Threads that compute
