@@ -353,3 +353,99 @@ if __name__ == "__main__":
     if printed == "absent":
         pytest.skip(f"multiprocessing has no {method} here")
     assert printed == "[0.0, 144.0, 288.0, 432.0]"
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_child_forked_in_the_midst_of_a_call_computes():
+    """Another thread's threads are at work in that instant; the child knows nothing of them."""
+    code = (
+        LARGE
+        + """
+stop = False
+def work():
+    while not stop:
+        assert right(2)
+thread = threading.Thread(target=work)
+thread.start()
+status = []
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if right(2) and right(1) else 1)
+    status.append(os.waitpid(child, 0)[1])
+stop = True
+thread.join()
+print(set(status), right(3))
+"""
+    )
+    assert printed_by(code, timeout=60, PYTHONWARNINGS="ignore") == "{0} True"
+
+
+def test_the_interpreter_ends_while_threads_compute():
+    code = (
+        LARGE
+        + """
+started = threading.Barrier(3)
+def work():
+    started.wait()
+    while True:
+        right(2)
+for _ in range(2):
+    threading.Thread(target=work, daemon=True).start()
+started.wait()
+print(right(2))
+"""
+    )
+    assert printed_by(code, timeout=60) == "True"
+
+
+# Python without a global lock
+
+
+def test_importing_leaves_the_global_lock_as_it_was():
+    """Where Python runs without one, an extension that does not say it can has it back."""
+    code = """
+import sys, numpy
+before = getattr(sys, "_is_gil_enabled", lambda: True)()
+import directconv, directconv.grad, directconv.ndimage, directconv.signal
+print(getattr(sys, "_is_gil_enabled", lambda: True)() == before)
+"""
+    assert printed_by(code) == "True"
+
+
+def test_threads_share_layers_and_what_is_remembered():
+    """Layers keep the last shape, functions the last calls: eight threads replace both at once.
+
+    A race would give a plan of other sizes, so each thread has sizes of its own, in turns.
+    """
+    w = np.ones((8, 8, 3, 3), np.float32)
+    shared = directconv.Conv2d(w), directconv.ConvTranspose2d(w)
+    start = threading.Barrier(8)
+    wrong = []
+
+    def call(first):
+        start.wait()
+        for i in range(60):
+            height, width = 5 + (first + i) % 7, 6 + (first * i) % 5
+            x = np.full((1 + i % 2, 8, height, width), first, np.float32)
+            y, up = shared[0](x), shared[1](x)
+            again = directconv.conv2d(x, w, padding=i % 3, threads=2)
+            fresh = directconv.Conv2d(w, padding=i % 3)(x)
+            right = (
+                y.shape == (len(x), 8, height - 2, width - 2)
+                and up.shape == (len(x), 8, height + 2, width + 2)
+                and np.allclose(y, 72 * first, rtol=1e-5)
+                and np.isclose(up.sum(), 9 * 8 * x.sum(), rtol=1e-5)
+                and np.array_equal(again, fresh)
+            )
+            if not right:
+                wrong.append((first, i))
+
+    callers = [threading.Thread(target=call, args=(first,)) for first in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(60)
+    assert not any(caller.is_alive() for caller in callers)
+    assert not wrong
