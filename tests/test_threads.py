@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import directconv
-from directconv import _core
+from directconv import _core, _runtime
 from support import printed_by, run_python
 
 needs_openmp = pytest.mark.skipif(not _core.has_openmp(), reason="built without OpenMP")
@@ -113,6 +113,80 @@ with threadpool_limits(1):
 print(inside, directconv.get_num_threads() == first)
 """
     assert printed_by(code, OMP_NUM_THREADS="3") == "1 True"
+
+
+# Control groups
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "expected"),
+    [
+        ("0::/", {}, None),
+        ("0::/", {"cpu.max": "max 100000"}, None),
+        ("0::/", {"cpu.max": "400000 100000"}, 4),
+        ("0::/", {"cpu.max": "150000 100000"}, 2),  # part of a processor counts as one
+        ("0::/", {"cpu.max": "1000 100000"}, 1),
+        ("0::/", {"cpu.max": "nonsense"}, None),
+        ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "300000 100000"}, 3),
+        ("0::/a/b", {"a/b/cpu.max": "200000 100000", "a/cpu.max": "300000 100000"}, 2),
+        ("0::/a", {"b/cpu.max": "100000 100000"}, None),
+        ("0::/host/path/of/a/container", {"cpu.max": "200000 100000"}, 2),
+        ("4:memory:/\n3:cpu,cpuacct:/a\n0::/", {"cpu/a/cpu.cfs_quota_us": "250000",
+                                                "cpu/a/cpu.cfs_period_us": "100000"}, 3),
+        ("3:cpu:/a", {"cpu/a/cpu.cfs_quota_us": "-1",
+                      "cpu/a/cpu.cfs_period_us": "100000"}, None),
+        ("3:cpuacct,cpu:/docker/1234", {"cpu/cpu.cfs_quota_us": "50000",
+                                        "cpu/cpu.cfs_period_us": "50000"}, 1),
+        ("5:cpuset:/a", {"cpu/a/cpu.cfs_quota_us": "100000",
+                         "cpu/a/cpu.cfs_period_us": "100000"}, None),
+    ],
+)  # fmt: skip
+def test_limits_of_control_groups_are_read(tmp_path, membership, files, expected):
+    """From files like those of Linux, of version 2 (cpu.max) and version 1 (two files)."""
+    (tmp_path / "membership").write_text(membership + "\n")
+    for name, text in files.items():
+        file = tmp_path / "groups" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text + "\n")
+    found = _runtime._control_group_limit(tmp_path / "membership", tmp_path / "groups")
+    assert found == expected
+
+
+def test_no_control_groups():
+    assert _runtime._control_group_limit(Path("/nowhere"), Path("/nowhere")) is None
+
+
+@pytest.fixture
+def control_group():
+    """A group of Linux's own that may use one processor's time, where we may make one."""
+    groups = Path("/sys/fs/cgroup")
+    first = groups / "cpu" if (groups / "cpu").exists() else groups
+    group = first / f"directconv-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"control groups: {error.strerror}")
+    try:
+        if (group / "cpu.max").exists():
+            (group / "cpu.max").write_text("100000 100000")
+        elif (group / "cpu.cfs_quota_us").exists():
+            (group / "cpu.cfs_quota_us").write_text("100000")
+        else:
+            pytest.skip("control groups: none for processors")
+        yield group
+    finally:
+        group.rmdir()
+
+
+@needs_openmp
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two processors")
+@pytest.mark.parametrize(
+    ("environment", "expected"), [({}, "1"), ({"OMP_NUM_THREADS": "2"}, "2")]
+)
+def test_a_real_control_group_is_obeyed(control_group, environment, expected):
+    """Unless OMP_NUM_THREADS says otherwise, which is somebody's wish."""
+    enter = f"import os; open('{control_group}/cgroup.procs', 'w').write(str(os.getpid()))"
+    assert printed_by(f"{enter}; {ASK}", **environment) == expected
 
 
 # Threads that compute
@@ -279,3 +353,99 @@ if __name__ == "__main__":
     if printed == "absent":
         pytest.skip(f"multiprocessing has no {method} here")
     assert printed == "[0.0, 144.0, 288.0, 432.0]"
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_child_forked_in_the_midst_of_a_call_computes():
+    """Another thread's threads are at work in that instant; the child knows nothing of them."""
+    code = (
+        LARGE
+        + """
+stop = False
+def work():
+    while not stop:
+        assert right(2)
+thread = threading.Thread(target=work)
+thread.start()
+status = []
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if right(2) and right(1) else 1)
+    status.append(os.waitpid(child, 0)[1])
+stop = True
+thread.join()
+print(set(status), right(3))
+"""
+    )
+    assert printed_by(code, timeout=60, PYTHONWARNINGS="ignore") == "{0} True"
+
+
+def test_the_interpreter_ends_while_threads_compute():
+    code = (
+        LARGE
+        + """
+started = threading.Barrier(3)
+def work():
+    started.wait()
+    while True:
+        right(2)
+for _ in range(2):
+    threading.Thread(target=work, daemon=True).start()
+started.wait()
+print(right(2))
+"""
+    )
+    assert printed_by(code, timeout=60) == "True"
+
+
+# Python without a global lock
+
+
+def test_importing_leaves_the_global_lock_as_it_was():
+    """Where Python runs without one, an extension that does not say it can has it back."""
+    code = """
+import sys, numpy
+before = getattr(sys, "_is_gil_enabled", lambda: True)()
+import directconv, directconv.grad, directconv.ndimage, directconv.signal
+print(getattr(sys, "_is_gil_enabled", lambda: True)() == before)
+"""
+    assert printed_by(code) == "True"
+
+
+def test_threads_share_layers_and_what_is_remembered():
+    """Layers keep the last shape, functions the last calls: eight threads replace both at once.
+
+    A race would give a plan of other sizes, so each thread has sizes of its own, in turns.
+    """
+    w = np.ones((8, 8, 3, 3), np.float32)
+    shared = directconv.Conv2d(w), directconv.ConvTranspose2d(w)
+    start = threading.Barrier(8)
+    wrong = []
+
+    def call(first):
+        start.wait()
+        for i in range(60):
+            height, width = 5 + (first + i) % 7, 6 + (first * i) % 5
+            x = np.full((1 + i % 2, 8, height, width), first, np.float32)
+            y, up = shared[0](x), shared[1](x)
+            again = directconv.conv2d(x, w, padding=i % 3, threads=2)
+            fresh = directconv.Conv2d(w, padding=i % 3)(x)
+            right = (
+                y.shape == (len(x), 8, height - 2, width - 2)
+                and up.shape == (len(x), 8, height + 2, width + 2)
+                and np.allclose(y, 72 * first, rtol=1e-5)
+                and np.isclose(up.sum(), 9 * 8 * x.sum(), rtol=1e-5)
+                and np.array_equal(again, fresh)
+            )
+            if not right:
+                wrong.append((first, i))
+
+    callers = [threading.Thread(target=call, args=(first,)) for first in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(60)
+    assert not any(caller.is_alive() for caller in callers)
+    assert not wrong

@@ -1,20 +1,46 @@
 /* See cpu.h. */
 #include "cpu.h"
 
-/* __builtin_cpu_supports reads XGETBV too, so a level that the system does not save counts as
- * absent. */
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#include <stdatomic.h>
+
+/* Of cpuid's leaves 1 (FMA, OSXSAVE, AVX) and 7 (AVX2; AVX-512 F, DQ, BW and VL), and of XCR0: the
+ * registers that the system saves. */
+static const unsigned first = 1u << 12 | 1u << 27 | 1u << 28, avx2 = 1u << 5,
+                      avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, ymm = 0x06,
+                      zmm = 0xe6;
+
+static unsigned saved_state(void)
+{
+    unsigned low, high;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+static dc_cpu_level highest_level(void)
+{
+    unsigned a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & first) != first)
+        return DC_CPU_ANY;
+    const unsigned saved = saved_state();
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & avx2) || (saved & ymm) != ymm)
+        return DC_CPU_ANY;
+    return (b & avx512) == avx512 && (saved & zmm) == zmm ? DC_CPU_AVX512 : DC_CPU_AVX2;
+}
+
+/* Asked of the processor itself, not by __builtin_cpu_supports: that one needs a runtime library,
+ * which Microsoft's linker does not find. Asked once: a virtual machine is slow to answer. */
 bool dc_cpu_has(dc_cpu_level level)
 {
-    if (level == DC_CPU_ANY)
-        return true;
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_cpu_init();
-    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (level == DC_CPU_AVX2)
-        return avx2;
-    return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
-#else
-    return false;
-#endif
+    static atomic_int known = -1;
+    int highest = atomic_load_explicit(&known, memory_order_relaxed);
+    if (highest < 0) {
+        highest = (int)highest_level();
+        atomic_store_explicit(&known, highest, memory_order_relaxed);
+    }
+    return (int)level <= highest;
 }
+#else
+bool dc_cpu_has(dc_cpu_level level) { return level == DC_CPU_ANY; }
+#endif

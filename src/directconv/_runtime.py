@@ -178,39 +178,40 @@ def fma_peak(dtype: str = "float32", threads: int = 1, seconds: float = 0.05) ->
         return sum(pool.map(best_rate, [until] * threads))
 
 
-def _control_group_limit() -> int | None:
-    """Whole processors' worth of time that the control group allows, or None for no limit."""
+def _control_group_limit(
+    membership: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
+) -> int | None:
+    """Whole processors' worth of time that control groups allow, or None for no limit.
+
+    Of either version. A group is limited by those around it, too; and in a container its path
+    may be that of the host, where only the outermost folder is there to be read.
+    """
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = membership.read_text().splitlines()
     except OSError:
         return None
-    root = Path("/sys/fs/cgroup")
     limits = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            folder = root / path.lstrip("/")
-            for place in (folder, *folder.parents):
-                if not place.is_relative_to(root):
-                    break
-                limits.append(_read_quota(place / "cpu.max"))
+            mount, files = root, ["cpu.max"]
         elif "cpu" in controllers.split(","):
-            folder = root / "cpu" / path.lstrip("/")
-            limits.append(
-                _read_quota(folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us")
-            )
-    known = [limit for limit in limits if limit is not None]
-    return min(known, default=None)
+            mount, files = root / "cpu", ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+        else:
+            continue
+        folder = mount / path.lstrip("/")
+        for place in (folder, *folder.parents):
+            if place.is_relative_to(mount):
+                limits.append(_read_quota(*(place / name for name in files)))
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _read_quota(*files: Path) -> int | None:
     try:
         quota, period = " ".join(file.read_text() for file in files).split()
+        return None if quota in ("max", "-1") else max(1, -(-int(quota) // int(period)))
     except (OSError, ValueError):  # no such controller here
         return None
-    if quota in ("max", "-1"):
-        return None
-    return max(1, -(-int(quota) // int(period)))
 
 
 def _environment_threads() -> int | None:
