@@ -7,6 +7,12 @@
 #include <omp.h>
 #endif
 
+/* Whether threads are those of an OpenMP region even where there is the pool. Never in a forked child,
+ * where libgomp would wait for threads that exist in the parent only. */
+#ifndef DC_OPENMP_REGIONS
+#define DC_OPENMP_REGIONS 0
+#endif
+
 bool dc_has_openmp(void)
 {
 #ifdef _OPENMP
@@ -38,8 +44,12 @@ void dc_parallel(int threads, dc_work *work, void *context)
         return;
     }
 #if defined(DC_POOL)
-    dc_pool_run(threads, omp_get_num_procs(), work, context);
-#elif defined(_OPENMP)
+    if (!DC_OPENMP_REGIONS || dc_pool_after_fork()) {
+        dc_pool_run(threads, omp_get_num_procs(), work, context);
+        return;
+    }
+#endif
+#if defined(_OPENMP)
 #pragma omp parallel num_threads(threads)
     work(context, omp_get_thread_num(), omp_get_num_threads());
 #endif

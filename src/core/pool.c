@@ -189,9 +189,14 @@ void dc_pool_run(int team, int processors, dc_work *work, void *context)
 
 /* ---- Forks ---- */
 
+static bool in_forked_child;
+
+bool dc_pool_after_fork(void) { return in_forked_child; }
+
 /* The helpers exist in the parent only; a child begins without any. */
 static void forget_helpers(void)
 {
+    in_forked_child = true;
     atomic_store(&helper_count, 0);
     pthread_mutex_init(&pool_lock, NULL);
 }

@@ -16,6 +16,9 @@ typedef void dc_work(void *context, int thread, int team);
  * waits for a helper that has not got a processor. At most `processors` threads help in all, or as
  * many as this call asks for. */
 void dc_pool_run(int team, int processors, dc_work *work, void *context);
+
+/* Whether this process was forked off by one that had loaded this library. */
+bool dc_pool_after_fork(void);
 #endif
 
 #endif
