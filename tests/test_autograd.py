@@ -148,6 +148,22 @@ def test_transposed_residual_and_activation(rng):
     check(layer, x, w, b, r)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_many_images(rng, layout):
+    x = in_layout(rng.normal(size=(9, 3, 6, 5)), layout)
+    w, back, b = rng.normal(size=(4, 3, 3, 3)), rng.normal(size=(3, 2, 3, 3)), np.ones(4)
+    r = in_layout(rng.normal(size=(9, 4, 6, 5)), layout)
+    options = {"padding": 1, "layout": layout, "residual": r, "activation": "relu"}
+    result = bridge.conv2d(x, w, b, **options)
+    np.testing.assert_allclose(result, directconv.conv2d(x, w, b, **options), rtol=1e-12)
+    check(lambda x, w: bridge.conv2d(x, w, padding=1, layout=layout), x, w)
+    up = {"stride": 2, "padding": 1, "output_padding": 1, "layout": layout}
+    result = bridge.conv_transpose2d(x, back, **up)
+    expected = directconv.conv_transpose2d(x, back, **up)
+    np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-12)
+    check(lambda x, w: bridge.conv_transpose2d(x, w, **up), x, back)
+
+
 def test_third_order(rng):
     x, w, _ = problem(rng, 1)
 
@@ -202,6 +218,10 @@ def test_max_pool_of_ties_and_nan():
     x = np.array([[1.0, 1.0, np.nan, 2.0, 3.0, np.nan]])
     assert grad(lambda x: anp.sum(bridge.max_pool1d(x, 2)[0, 0]))(x)[0, :2].tolist() == [1, 0]
     np.testing.assert_array_equal(bridge.max_pool1d(x, 2), [[1, np.nan, np.nan]])
+    infinite = np.full((1, 4), -np.inf)
+    assert bridge.max_pool1d(infinite, 2, padding=1).tolist() == [[-np.inf] * 3]
+    nan = np.array([[np.nan, 5.0, np.nan, 1.0]])
+    assert grad(lambda x: bridge.max_pool1d(x, 3)[0, 0])(nan).tolist() == [[0, 0, 1, 0]]
 
 
 @pytest.mark.parametrize("count_include_pad", [True, False])

@@ -146,6 +146,10 @@ LAYERS = {
     "unet": ((2, 20, 9, 11), (20, 33, 2, 2), {"stride": 2}),
     "odd": ((1, 17, 9, 8), (17, 18, 3, 3), {"stride": 2, "padding": 1, "output_padding": 1}),
     "audio": ((2, 20, 50), (20, 18, 16), {"stride": 8, "padding": 4}),
+    "to one channel": (
+        (2, 20, 9, 18), (20, 1, 4, 6),
+        {"stride": (2, 3), "padding": (1, 3), "activation": "relu"},
+    ),
     "volume": ((1, 9, 5, 6, 7), (9, 18, 2, 2, 2), {"stride": 2}),
     "depthwise": ((2, 9, 9, 41), (9, 1, 4, 4), {"stride": 2, "padding": 1, "groups": 9}),
     "depthwise, odd": (

@@ -206,6 +206,10 @@ SHAPES = {
     ),
     "depthwise, doubled": ((1, 6, 20, 21), (12, 1, 3, 3), {"groups": 6, "padding": 1}),
     "one channel": ((1, 1, 70, 75), (1, 1, 11, 11), {"padding": 5}),
+    "one channel, folded": ((2, 1, 60), (70, 1, 10), {"stride": 5}),
+    "one channel, folded rows": (
+        (2, 1, 19, 24), (20, 1, 5, 6), {"stride": (2, 3), "padding": (2, 3)},
+    ),
     "one channel, bands": ((1, 1, 600, 70), (1, 1, 3, 3), {"padding": 1}),
     "frames": ((1, 4, 3, 12, 14), (4, 1, 1, 3, 3), {"groups": 4, "padding": (0, 1, 1)}),
 }  # fmt: skip

@@ -122,6 +122,26 @@ def test_operators_pass_their_own_checks(transposed, options):
     torch.library.opcheck(operators.weight_gradient, (x, y, size, steps, pads, reach, groups))
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_many_images(transposed):
+    """They may be computed by another algorithm than few, but not with another result."""
+    ours, theirs = (
+        (bridge.conv_transpose2d, F.conv_transpose2d)
+        if transposed
+        else (bridge.conv2d, F.conv2d)
+    )
+    torch.manual_seed(0)
+    x, w = torch.randn(9, 16, 14, 14), torch.randn(16, 16, 3, 3)
+    b = torch.randn(16)
+    gradients = []
+    for function in (ours, theirs):
+        given = [t.clone().requires_grad_() for t in (x, w, b)]
+        y = function(*given, padding=1)
+        gradients.append([y, *torch.autograd.grad(y.square().sum(), given)])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4 * float(other.abs().max()))
+
+
 @pytest.mark.parametrize("dims", [2, 3])
 def test_memory_formats(dims):
     last = torch.channels_last if dims == 2 else torch.channels_last_3d

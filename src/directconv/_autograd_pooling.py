@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import autograd.numpy as anp
 import numpy as np
 
 from directconv import _functional
 from directconv._autograd_arguments import padded, plain, promoted
 from directconv._autograd_convolutions import conv1d, conv2d, conv3d
+from directconv._autograd_largest import places_of_largest, take
 from directconv._autograd_primitives import Value
-from directconv._spec import Array, ConvSpec, Padding, PerAxis, per_axis
+from directconv._spec import ConvSpec, Padding, PerAxis, per_axis
 
 _CONVOLVE = {1: conv1d, 2: conv2d, 3: conv3d}
 _CONVOLVE_PLAIN = {1: _functional.conv1d, 2: _functional.conv2d, 3: _functional.conv3d}
@@ -193,8 +193,11 @@ def _max_pool(
     spec, _ = _windows(dims, x.shape, kernel_size, stride, padding, dilation, layout)
     geometry = spec.geometry(x.shape)
     x = padded(x, geometry.pads, "constant", -math.inf, layout)
-    places = _places_of_largest(plain(x), spec, geometry.output_spatial)
-    return anp.reshape(anp.reshape(x, (-1,))[places.ravel()], geometry.output_shape)
+    apart = all(
+        step > (kernel - 1) * reach
+        for step, kernel, reach in zip(spec.stride, spec.kernel, spec.dilation, strict=True)
+    )
+    return take(x, places_of_largest(plain(x), spec, geometry.output_spatial), apart)
 
 
 def _avg_pool(
@@ -247,28 +250,3 @@ def _windows(
         algorithm="auto",
     )
     return spec, channel_axis
-
-
-def _places_of_largest(x: Array, spec: ConvSpec, outputs: tuple[int, ...]) -> Array:
-    """Where in the flattened, padded x the first largest value of each window is."""
-    every = (slice(None),) * (x.ndim - spec.dims - (spec.layout == "channels_last"))
-    indices = np.arange(x.size).reshape(x.shape)
-    largest = np.empty(0)
-    steps: list[int] = []  # from a window's first place to each of its places
-    for number, tap in enumerate(np.ndindex(*spec.kernel)):
-        starts = [n * reach for n, reach in zip(tap, spec.dilation, strict=True)]
-        window = every + tuple(
-            slice(start, start + step * (size - 1) + 1, step)
-            for start, step, size in zip(starts, spec.stride, outputs, strict=True)
-        )
-        values = x[window].copy()
-        steps.append(int(indices[(0,) * len(every) + tuple(starts)].flat[0]) if x.size else 0)
-        if number == 0:
-            largest, first = values, indices[window]
-            winners = np.zeros(values.shape, np.min_scalar_type(math.prod(spec.kernel)))
-        else:
-            larger = (values > largest) | np.isnan(values)
-            np.copyto(largest, values, where=larger)
-            np.copyto(winners, number, where=larger, casting="unsafe")
-    places: Array = first + np.array(steps)[winners]
-    return places

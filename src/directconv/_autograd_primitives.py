@@ -6,12 +6,13 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, TypeAlias
 
 import autograd.numpy as anp
 from autograd.extend import def_linear, defjvp_argnums, defvjp, defvjp_argnums, primitive
 
+from directconv import _batches
 from directconv._functional import conv1d, conv2d, conv3d
 from directconv._spec import Array, Pads
 from directconv._transposed_functional import (
@@ -74,7 +75,9 @@ NO_EXTRAS = Extras()
 def convolution(
     x: Array, w: Array, b: Array | None, r: Array | None, s: Sizes, extras: Extras
 ) -> Array:
-    return _CONVOLVE[s.dims](
+    many = len(x) >= _batches.MANY_IMAGES
+    compute = partial(_batches.convolve, s.dims) if many else _CONVOLVE[s.dims]
+    return compute(
         x, w, b, s.stride, s.pads, s.dilation, s.groups, layout=s.layout, residual=r,
         activation=extras.activation, algorithm=extras.algorithm, threads=s.threads,
     )  # fmt: skip
@@ -96,7 +99,9 @@ def transposed(
             strict=True,
         )
     )
-    return _TRANSPOSE[s.dims](
+    many = len(y) >= _batches.MANY_IMAGES
+    compute = partial(_batches.convolve_transposed, s.dims) if many else _TRANSPOSE[s.dims]
+    return compute(
         y, w, b, s.stride, s.pads, surplus, s.groups, s.dilation, layout=s.layout, residual=r,
         activation=extras.activation, algorithm=extras.algorithm, threads=s.threads,
     )  # fmt: skip

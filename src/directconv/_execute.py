@@ -13,6 +13,9 @@ from directconv._spec import Array, ConvSpec, Geometry, compute_dtype
 
 Described: TypeAlias = tuple[tuple[int, ...], np.dtype]  # an array's shape and dtype
 
+# So many images share what packing the weights takes, such that it hardly counts.
+MANY_IMAGES = 8
+
 _LAYOUT = {"channels_first": 0, "channels_last": 1}
 _ALGORITHM = {"auto": 0, "direct": 1, "winograd": 2, "fft": 3, "separable": 4}
 _STORAGE = {"float16": 1, "bfloat16": 2}  # 0: as computed

@@ -75,7 +75,8 @@ def conv2d_input(
     """Return the gradient of `conv2d` with respect to its input.
 
     It is the transposed convolution of `grad_output` with `weight`; see
-    `directconv.conv_transpose2d`.
+    `directconv.conv_transpose2d`. "auto" may choose another algorithm for many images, which
+    share what preparing the weights takes. Bits do not depend on the number of threads.
 
     Parameters
     ----------

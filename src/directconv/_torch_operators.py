@@ -6,12 +6,13 @@ Tensors have a batch axis; there is one entry per spatial axis, and pads are pai
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from directconv import _runtime
+from directconv import _batches, _runtime
 from directconv._functional import conv1d, conv2d, conv3d
 from directconv._spec import Array, Pads
 from directconv._transposed_functional import (
@@ -49,7 +50,7 @@ def convolution(
     out = _empty(x, _output_shape(x, w, stride, pads, dilation), _computed(x))
     layout = _layout(x)
     if out.numel():
-        _CONVOLVE[len(stride)](
+        _function(_CONVOLVE, _batches.convolve, x, len(stride))(
             _array(x, layout), _array(w), _array(b), tuple(stride), _pairs(pads),
             tuple(dilation), groups, layout=layout, out=_result_array(out, layout),
             threads=_threads(),
@@ -78,7 +79,7 @@ def transposed(
                 spatial, y.shape[2:], stride, dilation, w.shape[2:], pairs, strict=True
             )
         )
-        _TRANSPOSE[len(stride)](
+        _function(_TRANSPOSE, _batches.convolve_transposed, y, len(stride))(
             _array(y, layout), _array(w), _array(b), tuple(stride), pairs, surplus, groups,
             tuple(dilation), layout=layout, out=_result_array(out, layout), threads=_threads(),
         )  # fmt: skip
@@ -101,6 +102,16 @@ def weight_gradient(
         tuple(dilation), groups, layout=layout, threads=_threads(),
     )  # fmt: skip
     return torch.from_numpy(result).to(x.dtype)
+
+
+def _function(
+    each: dict[int, Callable[..., Array]],
+    batches: Callable[..., Array],
+    x: torch.Tensor,
+    dims: int,
+) -> Callable[..., Array]:
+    """For few images, or for many, which share what packing the weights takes."""
+    return partial(batches, dims) if x.shape[0] >= _batches.MANY_IMAGES else each[dims]
 
 
 def _output_shape(

@@ -43,6 +43,7 @@ class Step:
     kernel: Index
     inputs: Index
     outputs: Index
+    folded: int = 1  # phases of the last axis that are its output channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,33 @@ def _whole_axis(spec: ConvSpec, geometry: Geometry) -> _AxisPhase:
     )
 
 
+def _folds(spec: ConvSpec, geometry: Geometry) -> bool:
+    """Whether all phases of the last axis are one step, as channels: they take the place of the
+    only one, so that the input is read once. All need the same number of taps and outputs.
+    """
+    stride = spec.stride[-1]
+    extents = (spec.kernel[-1], geometry.output_spatial[-1], geometry.pads[-1][0])
+    return (
+        spec.in_channels == spec.groups == spec.dilation[-1] == 1
+        and stride > 1
+        and not any(extent % stride for extent in extents)
+    )
+
+
+def _folded_axis(spec: ConvSpec, geometry: Geometry) -> _AxisPhase:
+    """The last axis where its phases are channels: the first phase, with all outputs."""
+    stride = spec.stride[-1]
+    phase = _axis_phases(
+        geometry.spatial[-1],
+        geometry.output_spatial[-1],
+        spec.kernel[-1],
+        stride,
+        1,
+        geometry.pads[-1][0],
+    )[0]
+    return replace(phase, outputs=slice(None), kernel=slice(None))
+
+
 def prepare(
     spec: ConvSpec,
     geometry: Geometry,
@@ -167,10 +195,14 @@ def prepare(
         axes[-1] = [_whole_axis(spec, geometry)]
         strides[-1] = spec.stride[-1]
         phase_counts[-1] = 1
+    folded = spec.stride[-1] if _folds(spec, geometry) and not spreads else 1
+    if folded > 1:
+        axes[-1] = [_folded_axis(spec, geometry)]
+        phase_counts[-1] = 1
     forward = replace(
         spec,
         in_channels=spec.out_channels,
-        out_channels=spec.in_channels,
+        out_channels=spec.in_channels * folded,
         stride=tuple(strides),
         padding="valid",  # plans take their padding from the sizes
     )
@@ -192,6 +224,7 @@ def prepare(
             tuple(p.kernel for p in phases),
             tuple(p.inputs for p in phases),
             tuple(p.outputs for p in phases),
+            folded,
         )
         steps.append(step)
     every = (slice(None),)
@@ -234,7 +267,8 @@ def prepare_gradient(
         output_spatial=geometry.spatial,
         output_shape=shape,
     )
-    return prepare(spec, backward, dtype, isa, packs_once=False)
+    many = geometry.batch >= _execute.MANY_IMAGES
+    return prepare(spec, backward, dtype, isa, packs_once=many)
 
 
 def _swapped(weight: Array, groups: int) -> Array:
@@ -250,9 +284,29 @@ def pack(prepared: Transposed, weight: Array, bias: Array | None) -> list[Any]:
     if bias is not None:
         bias = _execute.as_computed(bias, prepared.compute)
     return [
-        step.plan.pack(swapped[(slice(None), slice(None), *step.kernel)], bias)
+        step.plan.pack(
+            _fold_weight(swapped[(slice(None), slice(None), *step.kernel)], step.folded),
+            None if bias is None else np.repeat(bias, step.folded),
+        )
         for step in prepared.steps
     ]
+
+
+def _fold_weight(weight: Array, folded: int) -> Array:
+    """Split kernel positions in (taps, phases), the phases in place of the only channel."""
+    if folded == 1:
+        return weight
+    apart = weight.reshape(*weight.shape[:-1], -1, folded)[..., ::-1, :]
+    return np.moveaxis(apart[0], -1, 0)
+
+
+def _fold_output(array: Array, folded: int, channel_axis: int) -> Array:
+    """A view with the phases of the last axis in place of the only channel."""
+    if folded == 1:
+        return array
+    array = np.moveaxis(array, channel_axis, 0)[0]
+    apart = array.reshape(*array.shape[:-1], -1, folded)
+    return np.moveaxis(apart, -1, channel_axis)
 
 
 def run(
@@ -283,8 +337,10 @@ def run(
         step.plan.execute(
             weights,
             x[step.inputs],
-            None if residual is None else residual[step.outputs],
-            target[step.outputs],
+            None
+            if residual is None
+            else _fold_output(residual[step.outputs], step.folded, prepared.channel_axis),
+            _fold_output(target[step.outputs], step.folded, prepared.channel_axis),
             threads,
         )
     if not direct:
