@@ -350,8 +350,8 @@ typedef struct dc_kernels {
     void (*swap)(const dc_swap *);
     void (*pick)(const dc_pick *);
     void (*spread)(const dc_spread_row *);
-    int strip_vectors; /* depthwise: the widest strip, and ... */
-    int depthwise_tile;      /* ... the widest tile of pixels; others have half as many, or one */
+    int strip_vectors;  /* depthwise: the widest strip, and ... */
+    int depthwise_tile; /* ... the widest tile of pixels; others have half as many, or one */
     void (*depthwise)(const dc_depthwise_strips *);
     void (*read_numbers)(const void *source, dc_number, ptrdiff_t count, void *out);
     void (*write_numbers)(const dc_numbers *);
