@@ -55,8 +55,10 @@ void dc_run_classes(const dc_axis *axis, const dc_kernels *kernels, ptrdiff_t by
     dc_depthwise_strips t = *band;
     t.row_stride = axis->stride / divisor;
     t.row_step = axis->dilation;
+    const bool neighbours =
+        t.by_channel ? t.row_stride == 1 && t.step == t.tap_step : !t.halved || t.tap_step == 1;
     t.slides = t.depths == 1 && t.kernel_rows == 3 && t.kernel_columns == 3 &&
-               t.row_stride == 1 && !t.tile_stride && (!t.by_channel || t.step == t.tap_step);
+               t.row_stride <= 2 && !t.tile_stride && neighbours;
     t.sweep = t.slides ? SWEEP : 4;
     t.out_row = classes * band->out_row;
     for (ptrdiff_t q = 0; q < dc_min(classes, band->rows); q++) {
