@@ -2,7 +2,11 @@
 #include "depthwise/bands.h"
 
 enum {
-    SWEEP = 32,      /* rows of a 3 x 3 kernel computed before the next strip's */
+    SWEEP = 32,     /* rows of a 3 x 3 kernel computed before the next strip's, ... */
+    TILE_SWEEP = 8, /* ... those of tiles, ... */
+    BLOCK_SWEEP =
+        4, /* ... and of other kernels; also where pixels meet in few sets of the L1 */
+    SET_BYTES = 1024,
     FEWEST_ROWS = 8, /* lower bands read too many rows twice */
 };
 static const double FAIR = 1.04; /* lower bands cost more than a better share would gain */
@@ -55,9 +59,13 @@ void dc_run_classes(const dc_axis *axis, const dc_kernels *kernels, ptrdiff_t by
     dc_depthwise_strips t = *band;
     t.row_stride = axis->stride / divisor;
     t.row_step = axis->dilation;
+    const bool neighbours =
+        t.by_channel ? t.row_stride == 1 && t.step == t.tap_step : !t.halved || t.tap_step == 1;
     t.slides = t.depths == 1 && t.kernel_rows == 3 && t.kernel_columns == 3 &&
-               t.row_stride == 1 && !t.tile_stride && (!t.by_channel || t.step == t.tap_step);
-    t.sweep = t.slides ? SWEEP : 4;
+               t.row_stride <= 2 && !t.tile_stride && neighbours;
+    t.sweep = t.tile_stride ? TILE_SWEEP : t.slides ? SWEEP : BLOCK_SWEEP;
+    if (t.by_channel && t.step * bytes % SET_BYTES == 0)
+        t.sweep = dc_min(t.sweep, BLOCK_SWEEP);
     t.out_row = classes * band->out_row;
     for (ptrdiff_t q = 0; q < dc_min(classes, band->rows); q++) {
         t.rows = dc_ceil_div(band->rows - q, classes);

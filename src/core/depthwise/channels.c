@@ -9,6 +9,10 @@
 #include "parallel.h"
 #include "staging.h"
 
+enum {
+    MOST_PHASES = 8, /* columns further apart are not read together */
+};
+
 typedef struct {
     const dc_call *g;
     const dc_problem *p;
@@ -242,7 +246,8 @@ static void choose_tiles(worker *w)
 {
     const dc_axis *axis = w->c->p->axis;
     const ptrdiff_t outputs = w->past - w->first;
-    const bool apart = axis[2].stride == 1 && outputs >= 4 * axis[2].dilation;
+    const bool apart = axis[2].stride == 1 && axis[2].dilation <= MOST_PHASES &&
+                       outputs >= 4 * axis[2].dilation;
     w->phases = apart ? axis[2].dilation : 1;
     const bool neighbours = apart || axis[2].dilation == 1;
     w->slides = neighbours && axis[2].stride == 1 && axis[2].kernel == 3 &&

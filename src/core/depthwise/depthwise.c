@@ -6,12 +6,14 @@
 #include "depthwise/strips.h"
 #include "memory.h"
 #include "parallel.h"
+#include "staging.h"
 
 typedef struct {
     const dc_call *g;
     const dc_problem *p;
     const dc_depthwise_schedule *d;
-    ptrdiff_t bytes, multiplier, taps;
+    ptrdiff_t bytes, stored; /* of an element of sums, and of the input */
+    ptrdiff_t multiplier, taps;
     dc_bands bands;
     bool in_place;          /* columns of the input are neighbours in memory */
     bool stores;            /* and those of the output, and there is no residual */
@@ -23,7 +25,7 @@ typedef struct {
 typedef struct {
     const call *c;
     /* scratch */
-    ptrdiff_t *row_at, *staged_row_at, *column_at, *tap_at, *staged_tap_at;
+    ptrdiff_t *row_at, *staged_row_at, *tap_at, *staged_tap_at;
     char *stage, *sums, *padding_row;
     dc_strip_table table;
     /* the band */
@@ -39,11 +41,10 @@ static char *lay_out(worker *w, const dc_problem *p, const dc_depthwise_schedule
 {
     const ptrdiff_t bytes = (ptrdiff_t)dc_element_bytes(p->element), word = sizeof(ptrdiff_t);
     const ptrdiff_t width = d->lanes * d->vectors;
-    w->table.masks = dc_take(&memory, d->masked * p->axis[2].kernel * width * bytes);
+    w->table.masks = dc_take(&memory, d->masked * p->axis[2].kernel * 2 * d->lanes * bytes);
     w->table.strips = dc_take(&memory, d->strips * (ptrdiff_t)sizeof(dc_strip));
     w->row_at = dc_take(&memory, d->rows * word);
     w->staged_row_at = dc_take(&memory, d->rows * word);
-    w->column_at = dc_take(&memory, d->staged_row * word);
     w->tap_at = dc_take(&memory, p->axis[2].kernel * word);
     w->staged_tap_at = dc_take(&memory, p->axis[2].kernel * word);
     w->stage = dc_take(&memory, d->rows * d->staged_row * bytes);
@@ -92,9 +93,11 @@ static void run_and_store(const worker *w, const dc_depthwise_strips *given, ptr
         .clamps = dc_clamps(c->p),
         .low = c->p->low,
         .high = c->p->high,
+        .storage = out->storage,
     };
     if (add) {
         store.residual = dc_element_at(add, at, c->p->element);
+        store.residual_storage = add->storage;
         store.residual_pixel_stride = add->stride[3];
         store.residual_channel_stride = add->stride[4];
     }
@@ -124,7 +127,9 @@ static void run_planes(const worker *w, const char *source, ptrdiff_t source_pla
                     .depth_rows = w->extent,
                     .row_at = staged ? w->staged_row_at : w->row_at,
                     .tap_at = staged ? w->staged_tap_at : w->tap_at,
-                    .source = source + n * source_plane * c->bytes,
+                    .tap_step = c->p->axis[2].dilation,
+                    .halved = !staged && c->p->axis[2].stride == 2,
+                    .source = source + n * source_plane * (staged ? c->bytes : c->stored),
                     .padding_row = w->padding_row,
                     .weights = (const char *)packed->weights + filter * c->taps * c->bytes,
                     .start = (const char *)packed->bias + filter * c->bytes,
@@ -151,35 +156,34 @@ static void run_planes(const worker *w, const char *source, ptrdiff_t source_pla
 
 /* ---- Staged strips ---- */
 
-/* The columns of the source that a strip needs, in the order of its phases. */
-static void find_columns(const worker *w, const dc_strip *s)
+/* The rows of a plane that the band needs, with the columns of a strip in the order of their phases. */
+static void stage_strip(const worker *w, const dc_strip *s, const char *source)
 {
     const call *c = w->c;
-    const dc_axis *axis = &c->p->axis[2];
-    const dc_phases phases = dc_axis_phases(axis, c->d->lanes * c->d->vectors);
-    for (ptrdiff_t plane = 0, at = 0; plane < phases.planes; plane++) {
-        const dc_positions positions =
-            dc_phases_positions(axis, c->p->padding, &phases, plane, s->out_at);
-        for (ptrdiff_t i = 0; i < phases.length; i++)
-            w->column_at[at++] = dc_position_source(&positions, i);
-    }
-}
-
-static void stage_row(const worker *w, const char *row, char *out)
-{
-    const call *c = w->c;
-    const ptrdiff_t stride = c->g->input->stride[4], count = c->d->staged_row;
-    const ptrdiff_t *column = w->column_at;
-    if (c->p->element == DC_FLOAT32) {
-        const float *from = (const float *)(const void *)row;
-        float *to = (float *)(void *)out;
-        for (ptrdiff_t i = 0; i < count; i++)
-            to[i] = column[i] < 0 ? (float)c->p->padding_value : from[column[i] * stride];
-    } else {
-        const double *from = (const double *)(const void *)row;
-        double *to = (double *)(void *)out;
-        for (ptrdiff_t i = 0; i < count; i++)
-            to[i] = column[i] < 0 ? c->p->padding_value : from[column[i] * stride];
+    const dc_axis *axis = c->p->axis;
+    const dc_phases phases = dc_axis_phases(&axis[2], c->d->lanes * c->d->vectors);
+    dc_positions at[3] = {{.origin = w->z * axis[0].stride - axis[0].before,
+                           .step = axis[0].dilation,
+                           .period = PTRDIFF_MAX,
+                           .in = axis[0].in,
+                           .padding = c->p->padding},
+                          {.origin = w->y * axis[1].stride - axis[1].before,
+                           .step = 1,
+                           .period = PTRDIFF_MAX,
+                           .in = axis[1].in,
+                           .padding = c->p->padding}};
+    for (ptrdiff_t plane = 0; plane < phases.planes; plane++) {
+        at[2] = dc_phases_positions(&axis[2], c->p->padding, &phases, plane, s->out_at);
+        dc_stage_channels(&(dc_staging){.kernels = c->g->kernels,
+                                        .bytes = c->bytes,
+                                        .storage = c->g->input->storage,
+                                        .padding_value = c->p->padding_value,
+                                        .source = source,
+                                        .strides = c->g->input->stride + 1,
+                                        .channels = 1,
+                                        .out = w->stage + plane * phases.length * c->bytes},
+                          at, (ptrdiff_t[3]){axis[0].kernel, w->extent, phases.length},
+                          (ptrdiff_t[3]){w->extent * c->d->staged_row, c->d->staged_row, 1}, 0);
     }
 }
 
@@ -192,12 +196,8 @@ static void run_staged(const worker *w, const char *source, const dc_strip *stri
         dc_strip s = *given;
         s.at = 0;
         s.masks = NULL;
-        find_columns(w, given);
         for (ptrdiff_t n = 0; n < planes; n++) {
-            for (ptrdiff_t i = 0; i < c->p->axis[0].kernel * w->extent; i++)
-                if (w->row_at[i] != DC_PADDING_ROW)
-                    stage_row(w, source + (n * plane + w->row_at[i]) * c->bytes,
-                              w->stage + i * c->d->staged_row * c->bytes);
+            stage_strip(w, given, source + n * plane * c->stored);
             run_planes(w, w->stage, 0, &s, 1, true, channel + n, 1);
         }
     }
@@ -209,8 +209,8 @@ static void run_staged(const worker *w, const char *source, const dc_strip *stri
 static bool within_memory(const worker *w, const char *source)
 {
     const call *c = w->c;
-    return source + (w->low + w->table.low) * c->bytes >= c->low &&
-           source + (w->high + w->table.high) * c->bytes <= c->high;
+    return source + (w->low + w->table.low) * c->stored >= c->low &&
+           source + (w->high + w->table.high) * c->stored <= c->high;
 }
 
 static void run_band(const worker *w, ptrdiff_t channel, ptrdiff_t planes)
@@ -220,14 +220,14 @@ static void run_band(const worker *w, ptrdiff_t channel, ptrdiff_t planes)
     const dc_strip_table *t = &w->table;
     const ptrdiff_t inside = t->counts[DC_STRIP_INSIDE], masked = t->counts[DC_STRIP_MASKED];
     const char *source =
-        (const char *)x->data + (w->image * x->stride[0] + channel * x->stride[1]) * c->bytes;
+        (const char *)x->data + (w->image * x->stride[0] + channel * x->stride[1]) * c->stored;
     run_staged(w, source, t->strips + inside + masked, t->counts[DC_STRIP_STAGED], channel,
                planes);
     for (ptrdiff_t n = 0, same; n < planes; n += same) {
-        const char *plane = source + n * x->stride[1] * c->bytes;
+        const char *plane = source + n * x->stride[1] * c->stored;
         const bool safe = !masked || within_memory(w, plane);
         for (same = 1; safe && n + same < planes; same++)
-            if (masked && !within_memory(w, plane + same * x->stride[1] * c->bytes))
+            if (masked && !within_memory(w, plane + same * x->stride[1] * c->stored))
                 break;
         run_planes(w, plane, x->stride[1], t->strips, safe ? inside + masked : inside, false,
                    channel + n, same);
@@ -304,11 +304,11 @@ static void find_memory(call *c, ptrdiff_t batch)
         if (extent[i] == 0)
             return; /* no memory at all */
     for (int i = 0; i < 5; i++) {
-        const ptrdiff_t reach = (extent[i] - 1) * x->stride[i] * c->bytes;
+        const ptrdiff_t reach = (extent[i] - 1) * x->stride[i] * c->stored;
         c->low += dc_min(reach, 0);
         c->high += dc_max(reach, 0);
     }
-    c->high += c->bytes;
+    c->high += c->stored;
 }
 
 static dc_status execute(const dc_call *given)
@@ -318,10 +318,13 @@ static dc_status execute(const dc_call *given)
               .p = p,
               .d = &given->schedule->depthwise,
               .bytes = (ptrdiff_t)dc_element_bytes(p->element),
+              .stored = dc_stored_bytes(given->input->storage, p->element),
               .multiplier = given->schedule->group_out,
               .taps = given->schedule->taps,
-              .in_place = given->input->stride[4] == 1 && p->axis[2].stride == 1,
-              .stores = given->output->stride[4] == 1 && !given->residual,
+              .in_place = given->input->stride[4] == 1 && p->axis[2].stride <= 2 &&
+                          given->input->storage == DC_AS_COMPUTED,
+              .stores = given->output->stride[4] == 1 && !given->residual &&
+                        given->output->storage == DC_AS_COMPUTED,
               .thread_bytes = thread_bytes(p, given->schedule)};
     find_memory(&c, given->batch);
     dc_share_bands(p, c.d, p->in_channels, given->batch, given->threads, &c.bands);
@@ -349,6 +352,7 @@ static double imbalance(const dc_problem *p, const dc_schedule *s, const dc_kern
 const dc_family_methods dc_depthwise = {
     .algorithm = "direct",
     .name = "depthwise",
+    .casts = true,
     .pack = dc_depthwise_pack,
     .shared_bytes = shared_bytes,
     .thread_bytes = thread_bytes,

@@ -248,7 +248,7 @@ typedef struct dc_spread_row {
 /* Depthwise: a strip of `vectors` vectors of outputs, as far down as the call says. By pixels they are
  * neighbours in a row, and the last vector begins `overlap` outputs earlier than it would, so as to end with
  * the row; a row shorter than a vector is one strip of `width` lanes. Where the window reaches beyond the
- * row, and the padding is zero, masks [kernel column][vector] keep what lies inside. By channels each vector
+ * row, and the padding is zero, masks [kernel column][first or last vector] keep what lies inside. By channels each vector
  * is a pixel; where some of the columns are padding, or not in their order, a table says where they lie:
  * column kx of vector v at columns[kx*column_tap + v*column_step]. */
 typedef struct dc_strip {
@@ -268,11 +268,12 @@ typedef struct dc_strip {
 typedef struct dc_depthwise_strips {
     bool by_channel;
     ptrdiff_t depths, kernel_rows, kernel_columns;
-    bool slides; /* a kernel of 3 x 3 that moves by one row */
+    bool slides; /* a kernel of 3 x 3 that moves by one row or two */
     ptrdiff_t row_stride, row_step, depth_rows;
     const ptrdiff_t *row_at;
-    const ptrdiff_t *tap_at;                         /* by pixels */
-    ptrdiff_t step, tap_step, out_step;              /* by channels, ... */
+    const ptrdiff_t *tap_at;            /* by pixels, ... */
+    bool halved;                        /* ... whose outputs are two columns apart */
+    ptrdiff_t step, tap_step, out_step; /* by channels, ... */
     ptrdiff_t column_step, column_tap, last_overlap; /* ... the last plane begins earlier */
     int tile_stride; /* by channels, if not 0: strips are tiles, step is so many times tap_step */
     const void *source, *padding_row, *weights, *start;

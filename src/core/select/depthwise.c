@@ -19,6 +19,7 @@ static const double PER_PIXEL_PRODUCT = 0.6; /* of a vector of pixels */
 static const double STRADDLING = 0.2;        /* more if it has 64 bytes, a cache line */
 static const double PER_PIXEL_TAP = 0.5;     /* of a strip, whatever its width */
 static const double TAP_STRADDLING = 0.9;
+static const double HALVED = 1.6;          /* every other column */
 static const double PER_CHANNEL_TAP = 0.8; /* of a vector of channels */
 static const double PER_VECTOR = 2;        /* of outputs */
 static const double TRANSPOSED = 7;        /* a vector of channels that lie apart */
@@ -55,7 +56,7 @@ static bool serves_pixels(const dc_problem *p, const dc_kernels *kernels, dc_sch
     const dc_axis *axis = p->axis;
     const bool planes =
         p->layout == DC_CHANNELS_FIRST || (p->in_channels == 1 && p->out_channels == 1);
-    if (s->group_in != 1 || s->group_out == 0 || !planes || axis[2].stride != 1)
+    if (s->group_in != 1 || s->group_out == 0 || !planes || axis[2].stride > 2)
         return false;
     if (!within_reach(p))
         return false;
@@ -65,10 +66,10 @@ static bool serves_pixels(const dc_problem *p, const dc_kernels *kernels, dc_sch
                     bytes = (ptrdiff_t)dc_element_bytes(p->element);
     const dc_phases phases = dc_axis_phases(&axis[2], width);
     d.staged_row = phases.planes * phases.length;
-    d.padding_row = (axis[2].kernel - 1) * axis[2].dilation + width;
+    d.padding_row = (axis[2].kernel - 1) * axis[2].dilation + width * axis[2].stride;
     d.zones = dc_ceil_div(axis[2].out, ZONE);
     d.strips = dc_ceil_div(dc_ceil_div(axis[2].out, d.zones) + 2 * d.lanes, width) + 1;
-    d.masked = dc_min(d.strips, MASK_BYTES / (axis[2].kernel * width * bytes));
+    d.masked = dc_min(d.strips, MASK_BYTES / (axis[2].kernel * 2 * d.lanes * bytes));
     d.band = dc_min(axis[1].out, BAND);
     d.rows = input_rows(p, d.band);
     while (!fits(p, &d) && d.band > 1) {
@@ -146,7 +147,8 @@ static double pixel_cycles(const dc_problem *p, const dc_schedule *s)
         (PER_PIXEL_TAP + (whole_line ? TAP_STRADDLING : 0)) * (double)strips * (double)s->taps +
         PER_VECTOR * (double)vectors;
     const double rows = (double)p->axis[0].out * (double)p->axis[1].out;
-    return (row * rows + PER_PLANE) * (double)p->out_channels;
+    const double steps = p->axis[2].stride == 2 ? HALVED : 1;
+    return (row * steps * rows + PER_PLANE) * (double)p->out_channels;
 }
 
 /* A vector of channels, and copying inputs and outputs that are not side by side. */
