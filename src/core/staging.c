@@ -119,34 +119,40 @@ void dc_stage_positions(const dc_staging *g, const dc_positions at[3],
 
 /* ---- Positions with their channels apart ---- */
 
-/* One run of rows and one of columns, of all channels. A call of a kernel copies what there is more of,
- * rows or channels. */
-static void stage_run(const dc_staging *g, const char *source, const run *rows,
+/* One run of rows and one of columns, of all channels, from the plane that begins `plane` elements into
+ * the source, or of padding where there is none. A call of a kernel copies what there is more of, rows
+ * or channels. */
+static void stage_run(const dc_staging *g, const ptrdiff_t *plane, const run *rows,
                       const run *columns, ptrdiff_t row_pitch, ptrdiff_t channel_pitch,
                       char *out)
 {
-    const bool by_row = rows->length > g->channels;
+    /* Channels that are neighbours in memory are transposed. */
+    const bool by_row = rows->length > g->channels && (g->strides[0] != 1 || g->channels == 1);
     const ptrdiff_t inner = by_row ? rows->length : g->channels;
     const ptrdiff_t outer = by_row ? g->channels : rows->length;
     const ptrdiff_t inner_pitch = by_row ? row_pitch : channel_pitch;
     const ptrdiff_t outer_pitch = by_row ? channel_pitch : row_pitch;
     const ptrdiff_t row_step = rows->step * g->strides[2];
+    const bool padding = !plane || rows->source < 0 || columns->source < 0;
     for (ptrdiff_t i = 0; i < outer; i++) {
         char *to = out + i * outer_pitch * g->bytes;
-        if (!source || rows->source < 0 || columns->source < 0) {
+        if (padding) {
             g->kernels->fill(to, inner, inner_pitch, columns->length, g->padding_value);
             continue;
         }
-        const ptrdiff_t at = rows->source * g->strides[2] + columns->source * g->strides[3] +
+        const ptrdiff_t at = *plane + rows->source * g->strides[2] +
+                             columns->source * g->strides[3] +
                              i * (by_row ? g->strides[0] : row_step);
+        /* The columns take the place of the channels: they become neighbours. */
         g->kernels->gather(&(dc_gather){
             .positions = inner,
             .channels = columns->length,
-            .source = source + at * g->bytes,
+            .source = source_at(g, at),
             .position_stride = by_row ? row_step : g->strides[0],
             .channel_stride = columns->step * g->strides[3],
             .out = to,
             .pitch = inner_pitch,
+            .storage = g->storage,
         });
     }
 }
@@ -161,10 +167,10 @@ void dc_stage_channels(const dc_staging *g, const dc_positions at[3], const ptrd
             const int row_runs = next_runs(&at[1], extent[1], &y, rows);
             for (ptrdiff_t z = 0; z < extent[0]; z++) {
                 const ptrdiff_t sz = dc_position_source(&at[0], z);
-                const char *plane = sz < 0 ? NULL : g->source + sz * g->strides[1] * g->bytes;
+                const ptrdiff_t plane = sz * g->strides[1];
                 for (const run *r = rows; r < rows + row_runs; r++)
                     for (const run *c = columns; c < columns + column_runs; c++)
-                        stage_run(g, plane, r, c, pitch[1], channel_pitch,
+                        stage_run(g, sz < 0 ? NULL : &plane, r, c, pitch[1], channel_pitch,
                                   g->out +
                                       (z * pitch[0] + r->position * pitch[1] + c->position) *
                                           g->bytes);
@@ -175,34 +181,20 @@ void dc_stage_channels(const dc_staging *g, const dc_positions at[3], const ptrd
 
 /* ---- Planes of phases ---- */
 
-/* Some runs of all rows of one plane, at position `sz` of the depth. */
+/* Some runs of columns of all rows of one plane, at position `sz` of the depth. */
 static void stage_plane(const dc_staging *g, const dc_phase_planes *planes, bool filled,
-                        ptrdiff_t sz, const dc_positions *rows, const run *runs, int run_count,
-                        char *out)
+                        ptrdiff_t sz, const dc_positions *rows, const run *columns,
+                        int column_runs, char *out)
 {
-    for (ptrdiff_t y = 0; y < planes->used[1]; y++) {
-        const ptrdiff_t sy = sz < 0 ? -1 : dc_position_source(rows, y);
-        for (const run *r = runs; r < runs + run_count; r++) {
-            char *to = out + (y * planes->phases[2].length + r->position) * g->bytes;
-            if (sy < 0 || r->source < 0) {
-                if (!filled)
-                    g->kernels->fill(to, g->channels, planes->channel_pitch, r->length,
-                                     g->padding_value);
-                continue;
-            }
-            /* Here the columns take the place of the channels: they become neighbours. */
-            g->kernels->gather(&(dc_gather){
-                .positions = g->channels,
-                .channels = r->length,
-                .source = source_at(g, sz * g->strides[1] + sy * g->strides[2] +
-                                           r->source * g->strides[3]),
-                .position_stride = g->strides[0],
-                .channel_stride = r->step * g->strides[3],
-                .out = to,
-                .pitch = planes->channel_pitch,
-                .storage = g->storage,
-            });
-        }
+    const ptrdiff_t row_pitch = planes->phases[2].length, plane = sz * g->strides[1];
+    run row_runs[MOST_RUNS];
+    for (ptrdiff_t y = 0; y < planes->used[1];) {
+        const int count = next_runs(rows, planes->used[1], &y, row_runs);
+        for (const run *r = row_runs; r < row_runs + count; r++)
+            for (const run *c = columns; c < columns + column_runs; c++)
+                if (!filled || (sz >= 0 && r->source >= 0 && c->source >= 0))
+                    stage_run(g, sz < 0 ? NULL : &plane, r, c, row_pitch, planes->channel_pitch,
+                              out + (r->position * row_pitch + c->position) * g->bytes);
     }
 }
 
@@ -253,8 +245,9 @@ void dc_stage_planes(const dc_staging *g, const dc_phase_planes *planes)
 {
     /* Where rows are short, filling all of a block takes less than two ends of each row. */
     enum { SHORT_ROW = 48 };
-    bool filled = false;
-    if (planes->padding == DC_CONSTANT && planes->used[2] <= SHORT_ROW && !inside(planes)) {
+    bool filled = planes->padded;
+    if (!filled && planes->padding == DC_CONSTANT && planes->used[2] <= SHORT_ROW &&
+        !inside(planes)) {
         g->kernels->fill(g->out, 1, 0, g->channels * planes->channel_pitch, g->padding_value);
         filled = true;
     }

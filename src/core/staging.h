@@ -38,6 +38,7 @@ typedef struct dc_phase_planes {
     const dc_phases *phases;
     ptrdiff_t channel_pitch;
     ptrdiff_t first[3], used[3];
+    bool padded; /* `out` holds the padding already, from a block of the same place */
 } dc_phase_planes;
 
 void dc_stage_planes(const dc_staging *staging, const dc_phase_planes *planes);

@@ -35,11 +35,13 @@ typedef struct {
     char *stage, *sums;
     /* the block */
     dc_block block;
-    bool in_input;           /* reads the input itself */
-    const char *source;      /* what output 0 and tap 0 meet */
-    ptrdiff_t row, depth;    /* elements of the source between rows, and depths, of outputs */
-    bool stores;             /* tiles are stored to the output itself */
-    ptrdiff_t lines, length; /* per depth */
+    bool staged;               /* a block has been, ... */
+    ptrdiff_t staged_first[3]; /* ... the last one for the outputs from here on */
+    bool in_input;             /* reads the input itself */
+    const char *source;        /* what output 0 and tap 0 meet */
+    ptrdiff_t row, depth;      /* elements of the source between rows, and depths, of outputs */
+    bool stores;               /* tiles are stored to the output itself */
+    ptrdiff_t lines, length;   /* per depth */
 } worker;
 
 /* ---- Tables and scratch ---- */
@@ -156,8 +158,12 @@ static void stage(worker *w, ptrdiff_t chunk)
     dc_phase_planes planes = {.axis = c->p->axis,
                               .padding = c->p->padding,
                               .phases = s->phases,
-                              .channel_pitch = s->channel_pitch};
+                              .channel_pitch = s->channel_pitch,
+                              .padded = w->staged && s->chunks == 1};
+    w->staged = true;
     for (int a = 0; a < 3; a++) {
+        planes.padded = planes.padded && w->staged_first[a] == w->block.first[a];
+        w->staged_first[a] = w->block.first[a];
         planes.first[a] = w->block.first[a];
         /* Beyond the last output of a block at the edge only the taps are needed. */
         planes.used[a] = s->phases[a].length - (s->block[a] - w->block.count[a]);
@@ -217,7 +223,7 @@ static bool wastes_little(const worker *w)
 {
     const ptrdiff_t flat = (w->block.count[1] - 1) * w->row + w->block.count[2];
     const ptrdiff_t computed = w->lines * dc_round_up(w->length, w->c->kernels->lanes);
-    return (double)computed <= 1.1 * (double)flat;
+    return (double)computed <= 1.2 * (double)flat;
 }
 
 static void begin_block(worker *w, ptrdiff_t task)
@@ -267,11 +273,13 @@ static tile tile_at(const worker *w, ptrdiff_t index)
 typedef struct {
     char *out;
     ptrdiff_t pitch;
-    bool in_output; /* writes nothing beyond the last pixel, and applies the activation */
+    ptrdiff_t rows, row; /* one, or as many lines; elements between them */
+    bool in_output;      /* writes nothing beyond the last pixel, and applies the activation */
     ptrdiff_t prefetch;
 } target;
 
-/* Adds the products of one chunk of input channels for `length` pixels that begin at `source`. */
+/* Adds the products of one chunk of input channels for `length` pixels that begin at `source`, and for
+ * those of further rows. */
 static void sum_pixels(const worker *w, const tile *t, ptrdiff_t chunk, const char *source,
                        ptrdiff_t length, const target *to)
 {
@@ -287,6 +295,9 @@ static void sum_pixels(const worker *w, const tile *t, ptrdiff_t chunk, const ch
         .weights = t->weights + first * s->taps * t->channels * c->bytes,
         .start = chunk == 0 ? t->bias : NULL,
         .out_pitch = to->pitch,
+        .rows = to->rows,
+        .source_row = w->row,
+        .out_row = to->row,
         .clamps = to->in_output && c->clamps,
         .low = c->p->low,
         .high = c->p->high,
@@ -336,22 +347,23 @@ static void store_run(const worker *w, const tile *t, ptrdiff_t z, ptrdiff_t y,
 }
 
 /* Tiles begin..end-1 over every line, stored to the output at once. The tiles of channels take turns
- * over the same pixels, and meanwhile fetch the next ones. */
+ * over the same pixels, and meanwhile fetch the next ones; a single one goes down all lines. */
 static void run_stored(const worker *w, ptrdiff_t begin, ptrdiff_t end)
 {
     const call *c = w->c;
-    const ptrdiff_t lanes = c->kernels->lanes;
+    const ptrdiff_t lanes = c->kernels->lanes, *stride = c->output->stride;
     const ptrdiff_t most = 2 * c->kernels->pixel_vectors[c->kernels->pixel_channels];
     const ptrdiff_t vectors = dc_ceil_div(w->length, lanes),
-                    pieces = dc_ceil_div(vectors, most);
+                    pieces = end - begin == 1 ? 1 : dc_ceil_div(vectors, most);
+    const ptrdiff_t rows = end - begin == 1 ? w->lines : 1;
     for (ptrdiff_t z = 0; z < w->block.count[0]; z++)
-        for (ptrdiff_t y = 0; y < w->lines; y++)
+        for (ptrdiff_t y = 0; y < w->lines; y += rows)
             for (ptrdiff_t i = 0; i < pieces; i++) {
                 const ptrdiff_t x = dc_split(vectors, pieces, i) * lanes;
                 const ptrdiff_t length =
                     dc_min(dc_split(vectors, pieces, i + 1) * lanes, w->length) - x;
                 const char *source = w->source + (z * w->depth + y * w->row + x) * c->bytes;
-                const ptrdiff_t at = z * c->output->stride[2] + y * c->output->stride[3] + x;
+                const ptrdiff_t at = z * stride[2] + y * stride[3] + x;
                 for (ptrdiff_t n = begin; n < end; n++) {
                     const tile t = tile_at(w, n);
                     const ptrdiff_t ahead = length + (n - begin) * lanes;
@@ -359,7 +371,9 @@ static void run_stored(const worker *w, ptrdiff_t begin, ptrdiff_t end)
                                &(target){
                                    .out = dc_block_at(c->p, &w->block, c->output, t.first) +
                                           at * c->bytes,
-                                   .pitch = c->output->stride[1],
+                                   .pitch = stride[1],
+                                   .rows = rows,
+                                   .row = stride[3],
                                    .in_output = true,
                                    .prefetch = w->in_input && ahead < 2 * length ? ahead : 0,
                                });
@@ -384,7 +398,7 @@ static void run_summed(worker *w, ptrdiff_t begin, ptrdiff_t end)
                     char *sums =
                         w->sums + (i - first) * tile_bytes + z * s->depth_sums * c->bytes;
                     sum_pixels(w, &t, chunk, w->source + z * w->depth * c->bytes, w->length,
-                               &(target){.out = sums, .pitch = s->sum_pitch});
+                               &(target){.out = sums, .pitch = s->sum_pitch, .rows = 1});
                     for (ptrdiff_t y = 0; chunk == s->chunks - 1 && y < w->block.count[1]; y++)
                         store_run(w, &t, z, y, w->block.count[2], sums + y * w->row * c->bytes,
                                   s->sum_pitch);

@@ -130,6 +130,7 @@ static void add_row(const dc_fft_worker *w, const char *weights, const char *sta
     for (ptrdiff_t i = 0; i < vectors; i += most) {
         const ptrdiff_t at = i * c->lanes * c->bytes;
         c->kernels->pixel_lanes(&(dc_pixel_tile){
+            .rows = 1,
             .channels = 1,
             .vectors = (int)dc_min(most, vectors - i),
             .taps = c->p->axis[2].kernel,

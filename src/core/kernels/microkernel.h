@@ -43,10 +43,11 @@ typedef struct dc_channel_tile {
  * output channels i and `vectors` vectors of neighbouring pixels j. Sums start from `start` (one
  * value per channel: the bias), or from what `out` holds when start is NULL. The last vector begins
  * `overlap` pixels earlier than it would, so as to end with the last pixel: it computes some pixels
- * a second time instead of writing beyond the end. */
+ * a second time instead of writing beyond the end. The same for `rows` rows of pixels. */
 typedef struct dc_pixel_tile {
     int channels, vectors;
     ptrdiff_t overlap;
+    ptrdiff_t rows, source_row, out_row; /* and elements from one to the next */
     ptrdiff_t taps;
     ptrdiff_t
         prefetch; /* elements from what is read to what will be read soon; 0 for nothing */

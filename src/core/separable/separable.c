@@ -171,6 +171,7 @@ static void sum_row(const worker *w, const char *line, const char *row, const ch
         const ptrdiff_t count = dc_min(most, vectors - i);
         const bool last = i + count == vectors;
         c->kernels->pixel_lanes(&(dc_pixel_tile){
+            .rows = 1,
             .channels = 1,
             .vectors = (int)count,
             .overlap = last ? vectors * lanes - outputs : 0,
