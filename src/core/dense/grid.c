@@ -68,7 +68,8 @@ static bool cut(dc_grid *g, ptrdiff_t batch)
 dc_grid dc_grid_make(const dc_problem *p, const dc_schedule *s, const dc_kernels *kernels,
                      ptrdiff_t batch, int threads)
 {
-    dc_grid g = {.groups = p->groups, .parts = dc_ceil_div(s->panels, s->panel_group)};
+    dc_grid g = {.groups = dc_ceil_div(p->groups, s->bundle),
+                 .parts = dc_ceil_div(s->panels, s->panel_group)};
     for (int a = 0; a < 3; a++) {
         g.block[a] = s->block[a];
         g.out[a] = p->axis[a].out;
