@@ -160,7 +160,8 @@ static void consider(const dc_grid *g, const prices *r, int threads, double *lea
 dc_grid dc_grid_make(const dc_problem *p, const dc_schedule *s, const dc_kernels *kernels,
                      ptrdiff_t batch, int threads)
 {
-    dc_grid g = {.groups = p->groups, .parts = dc_ceil_div(s->panels, s->panel_group)};
+    dc_grid g = {.groups = dc_ceil_div(p->groups, s->bundle),
+                 .parts = dc_ceil_div(s->panels, s->panel_group)};
     for (int a = 0; a < 3; a++) {
         g.out[a] = p->axis[a].out;
         g.blocks[a] = dc_ceil_div(g.out[a], s->block[a]);

@@ -6,13 +6,14 @@
 
 #include "select/select.h"
 
-/* A block of outputs: where it begins and how far it extends along each axis. */
+/* A block of outputs: where it begins and how far it extends along each axis. Groups are counted in
+ * bundles of the schedule. */
 typedef struct dc_block {
     ptrdiff_t image, group;
     ptrdiff_t first[3], count[3];
 } dc_block;
 
-/* Tasks are image x group x block; units are tasks x `parts` of the output channels. All parts of a task
+/* Tasks are image x bundle of groups x block; units are tasks x `parts` of the output channels. All parts of a task
  * follow each other, or a slice of them: all tasks of the first slice come first. */
 typedef struct dc_grid {
     ptrdiff_t groups, out[3], blocks[3];

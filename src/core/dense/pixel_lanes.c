@@ -35,8 +35,9 @@ typedef struct {
     char *stage, *sums;
     /* the block */
     dc_block block;
-    bool staged;               /* a block has been, ... */
-    ptrdiff_t staged_first[3]; /* ... the last one for the outputs from here on */
+    ptrdiff_t groups;          /* from block.group on */
+    ptrdiff_t staged_groups;   /* of the block that was staged before, 0 for none; ... */
+    ptrdiff_t staged_first[3]; /* ... its first outputs */
     bool in_input;             /* reads the input itself */
     const char *source;        /* what output 0 and tap 0 meet */
     ptrdiff_t row, depth;      /* elements of the source between rows, and depths, of outputs */
@@ -159,8 +160,8 @@ static void stage(worker *w, ptrdiff_t chunk)
                               .padding = c->p->padding,
                               .phases = s->phases,
                               .channel_pitch = s->channel_pitch,
-                              .padded = w->staged && s->chunks == 1};
-    w->staged = true;
+                              .padded = w->staged_groups >= w->groups && s->chunks == 1};
+    w->staged_groups = w->groups;
     for (int a = 0; a < 3; a++) {
         planes.padded = planes.padded && w->staged_first[a] == w->block.first[a];
         w->staged_first[a] = w->block.first[a];
@@ -176,7 +177,7 @@ static void stage(worker *w, ptrdiff_t chunk)
             .storage = c->input->storage,
             .source = input_at(w, first),
             .strides = c->input->stride + 1,
-            .channels = dc_min(s->chunk, s->group_in - first),
+            .channels = w->groups * dc_min(s->chunk, s->group_in - first),
             .out = w->stage,
         },
         &planes);
@@ -231,16 +232,18 @@ static void begin_block(worker *w, ptrdiff_t task)
     const call *c = w->c;
     bool inside = c->may_read_input;
     w->block = dc_grid_block(&c->grid, task);
+    w->block.group *= c->s->bundle;
+    w->groups = dc_min(c->s->bundle, c->p->groups - w->block.group);
     for (int a = 0; a < 3; a++)
         inside = inside && dc_axis_inside(&c->p->axis[a], w->block.first[a], w->block.count[a]);
-    if (inside) {
+    if (inside && c->s->bundle == 1) {
         use_input(w);
         w->stores = find_lines(w);
         if (w->stores)
             return;
     }
     use_stage(w);
-    w->stores = find_lines(w) && wastes_little(w);
+    w->stores = find_lines(w) && wastes_little(w) && c->s->bundle == 1;
     if (!w->stores) {
         w->lines = 1;
         w->length = (w->block.count[1] - 1) * w->row + w->block.count[2];
@@ -252,7 +255,7 @@ static void begin_block(worker *w, ptrdiff_t task)
 /* ---- One tile of output channels ---- */
 
 typedef struct {
-    ptrdiff_t first, channels; /* in the group */
+    ptrdiff_t first, channels; /* counted from those of the block's first group */
     const char *weights, *bias;
 } tile;
 
@@ -326,6 +329,7 @@ static void store_run(const worker *w, const tile *t, ptrdiff_t z, ptrdiff_t y,
         .channels = length,
         .sums = sums,
         .pitch = sum_pitch,
+        .whole_vectors = c->s->bundle > 1,
         .storage = out->storage,
         .out = dc_block_at(c->p, &w->block, out, t->first) +
                at * dc_stored_bytes(out->storage, c->p->element),
@@ -407,6 +411,31 @@ static void run_summed(worker *w, ptrdiff_t begin, ptrdiff_t end)
         }
 }
 
+/* All groups of a bundle, one tile each, and then their channels together. */
+static void run_bundle(const worker *w)
+{
+    const call *c = w->c;
+    const dc_schedule *s = c->s;
+    for (ptrdiff_t z = 0; z < w->block.count[0]; z++) {
+        char *sums = w->sums + z * s->depth_sums * c->bytes;
+        tile t = tile_at(w, 0);
+        for (ptrdiff_t g = 0; g < w->groups; g++) {
+            const ptrdiff_t from = z * w->depth + g * s->group_in * s->channel_pitch;
+            sum_pixels(w, &t, 0, w->source + from * c->bytes, w->length,
+                       &(target){.out = sums + t.first * s->sum_pitch * c->bytes,
+                                 .pitch = s->sum_pitch,
+                                 .rows = 1});
+            t.first += t.channels;
+            t.weights += t.channels * s->taps * s->group_in * c->bytes;
+            t.bias += t.channels * c->bytes;
+        }
+        const tile all = {.channels = t.first};
+        for (ptrdiff_t y = 0; y < w->block.count[1]; y++)
+            store_run(w, &all, z, y, w->block.count[2], sums + y * w->row * c->bytes,
+                      s->sum_pitch);
+    }
+}
+
 static void work(void *context, int thread, int team)
 {
     (void)team; /* may be smaller than c->threads; shares of nobody are taken by others */
@@ -422,7 +451,9 @@ static void work(void *context, int thread, int team)
         }
         const ptrdiff_t part = dc_grid_part(&c->grid, unit), group = c->s->panel_group;
         const ptrdiff_t past = dc_min((part + count) * group, c->s->panels);
-        if (w.stores)
+        if (c->s->bundle > 1)
+            run_bundle(&w);
+        else if (w.stores)
             run_stored(&w, part * group, past);
         else
             run_summed(&w, part * group, past);

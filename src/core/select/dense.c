@@ -103,6 +103,17 @@ static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *k
     return DC_OK;
 }
 
+/* With channels last, so many small groups are staged and stored together that whole vectors of channels
+ * are transposed. */
+static ptrdiff_t bundle_of(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
+{
+    const ptrdiff_t few = dc_min(s->group_in, s->group_out);
+    if (p->layout == DC_CHANNELS_FIRST || p->groups == 1 || s->panels > 1 || s->chunks > 1 ||
+        2 * dc_max(s->group_in, s->group_out) > kernels->lanes)
+        return 1;
+    return dc_min(p->groups, dc_ceil_div(kernels->lanes, dc_max(1, few)));
+}
+
 static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *kernels,
                                       dc_schedule *s)
 {
@@ -121,7 +132,9 @@ static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *ker
     const ptrdiff_t most = s->panels == 1 ? dc_min(s->group_in, 2 * DC_MIN_CHUNK) : s->group_in;
     s->chunk = dc_balanced(s->group_in, dc_choose_chunk(&c, most, 0));
     s->chunks = dc_ceil_div(s->group_in, s->chunk);
-    c.channels = s->chunk;
+    s->bundle = bundle_of(p, kernels, s);
+    c.channels = s->chunk * s->bundle;
+    c.pixel_limit = sums / (double)s->bundle;
     dc_choose_block(&c, s->block);
 
     for (int a = 0; a < 3; a++)
@@ -135,7 +148,7 @@ static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *ker
     s->channel_pitch = dc_round_up((ptrdiff_t)channel, (ptrdiff_t)(DC_LINE_BYTES / bytes));
     s->channel_pitch += conflict_gap(s->channel_pitch, bytes, CHANNEL_SET_BYTES);
     s->stage_elements = (size_t)s->channel_pitch;
-    if (!dc_multiply(&s->stage_elements, (size_t)s->chunk))
+    if (!dc_multiply(&s->stage_elements, (size_t)(s->chunk * s->bundle)))
         return DC_TOO_LARGE;
     s->stage_elements += (size_t)kernels->lanes; /* the last vector reads past the last row */
 
@@ -147,6 +160,8 @@ static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *ker
             1, dc_min(s->panels, (ptrdiff_t)(SUM_BYTES / ((double)s->sum_pitch * (double)tile *
                                                           (double)bytes))));
     s->sum_elements = (size_t)(s->sum_pitch * tile * s->panel_group);
+    if (s->bundle > 1) /* stored in whole vectors, which read past the last row */
+        s->sum_elements = s->sum_elements * (size_t)s->bundle + (size_t)kernels->lanes;
     return DC_OK;
 }
 
@@ -197,8 +212,9 @@ static double dense_cycles(const dc_problem *p, const dc_kernels *kernels, const
                                               : OF_PIXEL_LANES;
     const double sums =
         products * (double)s->group_out * waste(kernels, s) / (2 * efficiency * kernels->lanes);
-    const double store =
-        pixel_lanes && p->layout == DC_CHANNELS_LAST ? SCATTERED : moving(p, s->family, out);
+    const double store = pixel_lanes && p->layout == DC_CHANNELS_LAST && s->bundle == 1
+                             ? SCATTERED
+                             : moving(p, s->family, out);
     return pixels * (sums + staged * moving(p, s->family, in) + (double)s->group_out * store);
 }
 

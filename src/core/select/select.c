@@ -46,7 +46,8 @@ dc_status dc_select(const dc_problem *p, const dc_kernels *kernels, dc_schedule 
                     const char **reason)
 {
     *s = (dc_schedule){.group_in = p->in_channels / p->groups,
-                       .group_out = p->out_channels / p->groups};
+                       .group_out = p->out_channels / p->groups,
+                       .bundle = 1};
     const ptrdiff_t kernel[] = {p->axis[0].kernel, p->axis[1].kernel, p->axis[2].kernel};
     size_t products = 1;
     if (!dc_multiply_all(&products, kernel, 3))

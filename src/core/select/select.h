@@ -134,6 +134,7 @@ typedef struct dc_schedule {
      * [column] */
     dc_phases phases[3];
     ptrdiff_t channel_pitch;
+    ptrdiff_t bundle; /* groups that are staged and stored together; 1 for all other families */
     ptrdiff_t depth_sums,
         sum_pitch; /* sums of one output channel: of one depth, of the block */
 
