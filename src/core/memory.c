@@ -30,12 +30,12 @@ void *dc_allocate(size_t bytes)
         return NULL;
     size_t rounded = (bytes + DC_ALIGNMENT) / DC_ALIGNMENT * DC_ALIGNMENT; /* never zero */
 #ifdef _WIN32
-    return _aligned_malloc(rounded, DC_ALIGNMENT);
+    void *block = _aligned_malloc(rounded, DC_ALIGNMENT);
 #else
     void *block = aligned_alloc(DC_ALIGNMENT, rounded);
+#endif
     prefer_huge_pages(block, rounded);
     return block;
-#endif
 }
 
 void dc_release(void *block)

@@ -1,26 +1,59 @@
 /* See points.h. */
 #include "points.h"
 
-/* Finite points in the order of kernels/winograd.inc; the fourth value is that at infinity. */
+/* Finite points, in order; the value that is left out is that at infinity. */
 static const double POINTS_4[] = {0, 1, -1, 0};
+static const double POINTS_5[] = {0.375, -0.375, 0, 1.25, -1.25};
 static const double POINTS_6[] = {0, 11.0 / 16, -11.0 / 16, 0, 1.5, -1.5};
 static const double POINTS_8[] = {0, 1, -1, 0, 2, -2, 0.5, -0.5};
-enum { AT_INFINITY = 3 };
 
-void dc_point_matrix(int points, ptrdiff_t taps, double *matrix)
+enum { STRIDE_2 = 9 }; /* the fewest points of stride 2: those of 3 taps */
+
+static const double *points_of(int count)
 {
-    if (points == 1) {
-        matrix[0] = 1;
+    return count == 4 ? POINTS_4 : count == 5 ? POINTS_5 : count == 6 ? POINTS_6 : POINTS_8;
+}
+
+/* A row: p^k over the product of p's distances to the other points, for k = 0, 1, ...; one point per tap
+ * where there is a single tap. */
+static void weight_row(int points, ptrdiff_t taps, int row, double *out, ptrdiff_t out_step)
+{
+    const double *at = points_of(points);
+    const int infinity = points % 2 ? 2 : 3;
+    if (taps == 1) {
+        out[0] = 1;
         return;
     }
-    const double *at = points == 4 ? POINTS_4 : points == 6 ? POINTS_6 : POINTS_8;
-    for (int j = 0; j < points; j++) {
-        double distances = 1, power = 1;
-        for (int other = 0; other < points; other++)
-            if (other != j && other != AT_INFINITY)
-                distances *= at[j] - at[other];
-        for (ptrdiff_t k = 0; k < taps; k++, power *= at[j])
-            matrix[j * taps + k] =
-                j == AT_INFINITY ? (k == taps - 1 ? 1 : 0) : power / distances;
-    }
+    double distances = 1, power = 1;
+    for (int other = 0; other < points; other++)
+        if (other != row && other != infinity)
+            distances *= at[row] - at[other];
+    for (ptrdiff_t k = 0; k < taps; k++, power *= at[row])
+        out[k * out_step] = row == infinity ? (k == taps - 1 ? 1 : 0) : power / distances;
+}
+
+/* Stride 2: even taps, odd taps; the points of a smaller tile come first. */
+static void phase_rows(ptrdiff_t kernel, int values, double *matrix)
+{
+    const int taps[2] = {(int)(kernel + 1) / 2, (int)kernel / 2};
+    int done[2] = {0, 0};
+    for (int row = 0; row < values;)
+        for (int phase = 0; phase < 2; phase++) {
+            const int end = done[phase] ? taps[phase] + 3 : taps[phase] + 1;
+            for (; done[phase] < end; done[phase]++, row++) {
+                for (ptrdiff_t k = 0; k < kernel; k++)
+                    matrix[row * kernel + k] = 0;
+                weight_row(taps[phase] + 3, taps[phase], done[phase],
+                           matrix + row * kernel + phase, 2);
+            }
+        }
+}
+
+void dc_winograd_weight_matrix(const dc_winograd_axis *axis, ptrdiff_t kernel, double *matrix)
+{
+    if (axis->points >= STRIDE_2)
+        phase_rows(kernel, axis->values, matrix);
+    else
+        for (int row = 0; row < axis->values; row++)
+            weight_row(axis->points, kernel, row, matrix + row * kernel, 1);
 }

@@ -1,13 +1,11 @@
-/* The points of Winograd's algorithm, at which polynomials are multiplied (see kernels/winograd.inc). */
+/* The points of Winograd's algorithm, and what weights contribute to the values there; kernels/winograd.inc
+ * has the same points for inputs and products. */
 #ifndef DC_POINTS_H
 #define DC_POINTS_H
 
-#include "base.h"
+#include "select/select.h"
 
-enum { DC_MOST_POINTS = 8 };
-
-/* matrix[j][k]: what weight k adds to the value at point j, p_j^k over the product of its distances to
- * the other points. One point: the weight itself. */
-void dc_point_matrix(int points, ptrdiff_t taps, double *matrix);
+/* matrix[j][k]: what weight k adds to the value at point j of an axis (see kernels/winograd.inc). */
+void dc_winograd_weight_matrix(const dc_winograd_axis *axis, ptrdiff_t kernel, double *matrix);
 
 #endif

@@ -124,6 +124,19 @@ def _whole_axis(spec: ConvSpec, geometry: Geometry) -> _AxisPhase:
     )
 
 
+# Packing one phase reads all of each filter, and for Winograd's algorithm more than once. With
+# so few outputs that takes longer than its products save (measured on Zen 5, AVX-512).
+_FEW_OUTPUTS = 700
+_SHORT_KERNEL = 3  # of a phase; longer ones gain more
+
+
+def _prefers_direct(axes: list[list[_AxisPhase]]) -> bool:
+    """Whether to sum directly, where weights are packed for each call."""
+    if math.prod(map(len, axes)) < 2 or any(p.taps > _SHORT_KERNEL for a in axes for p in a):
+        return False
+    return math.prod(phases[0].count for phases in axes) < _FEW_OUTPUTS
+
+
 def _folds(spec: ConvSpec, geometry: Geometry) -> bool:
     """Whether all phases of the last axis are one step, as channels: they take the place of the
     only one, so that the input is read once. All need the same number of taps and outputs.
@@ -206,6 +219,8 @@ def prepare(
         stride=tuple(strides),
         padding="valid",  # plans take their padding from the sizes
     )
+    if not packs_once and spec.algorithm == "auto" and _prefers_direct(axes):
+        forward = replace(forward, algorithm="direct")
     steps = []
     for phases in itertools.product(*axes):
         part = replace(

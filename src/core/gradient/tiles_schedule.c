@@ -46,6 +46,7 @@ static dc_winograd_axis tiled(const dc_axis *axis)
         r.outputs = POINTS - (int)axis->kernel + 1;
         r.phases = axis->dilation;
     }
+    r.values = r.points;
     r.steps = dc_ceil_div(axis->out, r.outputs * r.phases);
     return r;
 }

@@ -1,6 +1,7 @@
 /* Packing weights for Winograd's algorithm. */
 #include "filters.h"
 #include "memory.h"
+#include "points.h"
 #include "winograd/winograd.h"
 
 #include <string.h>

@@ -19,7 +19,4 @@ DC_INLINE ptrdiff_t dc_winograd_weight_elements(const dc_schedule *s, ptrdiff_t 
     return w->axis[0].values * w->axis[1].values * w->products * lanes;
 }
 
-/* matrix[j][k]: what weight k adds to the value at point j of an axis (see kernels/winograd.inc). */
-void dc_winograd_weight_matrix(const dc_winograd_axis *axis, ptrdiff_t kernel, double *matrix);
-
 #endif
