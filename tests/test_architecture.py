@@ -77,6 +77,7 @@ MODULE_RANK = {
     "_filter_bands": 8,
     "_filter_integers": 9,
     "_filter_real": 10,
+    "_filter_usual": 9,
     "_ndimage": 11,
     "_ndimage_kernels": 12,
     "_ndimage_smoothing": 12,

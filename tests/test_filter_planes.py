@@ -191,6 +191,22 @@ def test_bits_depend_neither_on_threads_nor_on_strides(isa, method, rng):
     assert all(same_bits(results[0], result) for result in results)
 
 
+@pytest.mark.parametrize("method", ["joint", "in order"])
+def test_threads_that_share_a_volume(isa, method, rng):
+    """Each keeps the depths that its windows reach, wherever it begins."""
+    x = numbers(rng, "int16", (7, 40, 70))
+    weights = rng.integers(-3, 4, (3, 2, 3)).astype(np.float64)
+    sums = Sums(method, np.dtype("f8"), weights)
+    if method == "in order":
+        sums = Sums(method, np.dtype("f8"), weights.reshape(-1), np.arange(18)[np.newaxis])
+    for mode in MODES:
+        exact = expected(x, weights, (2, 0, 1), mode, 5.0)
+        for threads in (1, 2, 3, 5):
+            out = np.empty(x.shape, np.float64)
+            assert filter_planes(x, (3, 2, 3), (2, 0, 1), mode, 5.0, out, sums, threads)
+            np.testing.assert_array_equal(out, exact)
+
+
 def test_axes_that_stay_are_joined_and_too_many_are_refused(rng):
     x = numbers(rng, "int32", (2, 3, 4, 5, 6))
     weights = np.array([1.0, -2, 4])

@@ -385,6 +385,34 @@ def test_large_integers(dtype, seed, bits, kind, mode, threads):
     check("uniform_filter", x, 3, mode=mode)
 
 
+@pytest.mark.parametrize("name", ["correlate", "convolve"])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_the_usual_call(name, dtype, rng):
+    """Small kernels without zeros, which go straight to the core, as often as you like."""
+    for shape, kernel in (
+        ((9, 40), (3, 3)),
+        ((9, 40), (2, 4)),
+        ((50,), (5,)),
+        ((1, 1), (3, 1)),
+    ):
+        x, taps = array(rng, dtype, shape), rng.integers(1, 9, kernel)
+        for mode in MODES:
+            for origin in (0, -1, 0):
+                if all(0 <= k // 2 + origin < k for k in kernel):
+                    check(name, x, taps, mode=mode, cval=2.5, origin=origin)
+                check(name, x, taps.astype(float), mode=mode, cval=1)
+        out = np.empty_like(x)
+        assert getattr(ndimage, name)(x, taps, out) is out
+        expected = getattr(ndimage, name)(x, taps)
+        assert same_bits(out, expected)
+        getattr(ndimage, name)(x, taps, x)  # in place
+        assert same_bits(x, expected)
+    frozen = np.zeros((4, 5), dtype)
+    frozen.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        ndimage.correlate(np.ones((4, 5), dtype), np.ones((3, 3)), frozen)
+
+
 def test_flat_pictures_take_no_longer_than_others(rng):
     """Their sums are close to whole numbers, and were once added up one by one."""
     flat = np.full((400, 600), 200, np.uint8)

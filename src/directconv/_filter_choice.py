@@ -21,6 +21,7 @@ from directconv._spec import Array
 __all__ = [
     "Border",
     "Pass",
+    "by_shape",
     "choose",
     "passes_of",
     "prefers_fft",
@@ -72,7 +73,7 @@ def choose(
         return algorithm, None
     if kernel.size == 1 and algorithm != "separable":
         return "direct", None
-    by_passes, other = _by_shape(kernel.shape, out, kernel.dtype, _runtime.current_isa())
+    by_passes, other = by_shape(kernel.shape, out, kernel.dtype, _runtime.current_isa())
     if algorithm == "separable" or by_passes:
         real = np.empty(0, dtype).real.dtype
         factors = rank_one_factors(kernel, real)
@@ -87,7 +88,7 @@ def choose(
 
 
 @lru_cache(maxsize=256)
-def _by_shape(
+def by_shape(
     kernel: tuple[int, ...], out: tuple[int, ...], dtype: np.dtype[Any], isa: str
 ) -> tuple[bool, str]:
     """Whether an outer product is best split into passes, and what to do with other kernels."""

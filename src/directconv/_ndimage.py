@@ -24,6 +24,7 @@ from directconv._filter_bands import How, float_dtype
 from directconv._filter_casts import store
 from directconv._filter_choice import Pass
 from directconv._filter_real import filter_axes, filter_kernel
+from directconv._filter_usual import filter_usual
 from directconv._spec import Array
 
 __all__ = [
@@ -62,6 +63,10 @@ def filter_by_kernel(
     """Correlate with an N-D kernel, or convolve: with the kernel turned around (`flip`)."""
     x = as_input("input", input)
     kernel = as_input("weights", weights)
+    if axes is None:
+        result = filter_usual(x, kernel, output, mode, cval, origin, how, flip)
+        if result is not None:
+            return result
     axes = normal_axes(axes, x.ndim)
     if kernel.ndim != len(axes) or 0 in kernel.shape:
         raise RuntimeError(
