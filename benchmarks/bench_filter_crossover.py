@@ -1,7 +1,8 @@
 """Where do algorithms of filters cross?  python benchmarks/bench_filter_crossover.py
 
-Times direct sums and transforms on one thread beside what the cost model says of them and what
-"auto" takes. From the times it fits constants at the top of src/directconv/_filter_cost.py.
+Times direct sums, the core's own choice and transforms of tiles on one thread, in milliseconds,
+beside what the cost model says of direct sums, the core's FFT and tiles, and what "auto" takes.
+From the times it fits constants at the top of src/directconv/_filter_cost.py.
 """
 
 import time
@@ -10,11 +11,14 @@ import numpy as np
 
 from directconv import _filter_cost as cost
 from directconv import ndimage
+from directconv._filter_choice import Border
+from directconv._filter_run import correlate
 
+SLOW = 3000  # products of a direct sum that is not waited for
 RNG = np.random.default_rng(1)
 SHAPES = (
     ((1_000_000,), [(n,) for n in (8, 32, 64, 128, 256, 1024, 4096)]),
-    ((540, 960), [(n, n) for n in (3, 5, 7, 11, 15, 21, 31, 45)]),
+    ((540, 960), [(n, n) for n in (3, 5, 7, 11, 15, 21, 31, 45, 101, 201)]),
     ((96, 96, 96), [(n, n, n) for n in (3, 5, 7, 11)]),
 )
 
@@ -35,25 +39,37 @@ def timed(x, kernel, algorithm):
     )
 
 
+def timed_core(x, kernel):
+    """The core's own choice."""
+    out, before = np.empty_like(x), [k // 2 for k in kernel.shape]
+    kernel = kernel.astype(x.dtype)
+    return best(lambda: correlate(x, kernel, before, Border("constant"), out, "core", 1))
+
+
 def main():
     direct = []
-    print(f"{'shape':18}{'kernel':12}{'direct':>9}{'fft':>9}{'model':>18}   auto, ms")
+    print(
+        f"{'shape':18}{'kernel':12}{'direct':>9}{'core':>9}{'fft':>9}{'model':>27}   auto, ms"
+    )
     for shape, kernels in SHAPES:
         x = RNG.random(shape, np.float32)
         for size in kernels:
             kernel = RNG.random(size)
-            directly, by_fft = (timed(x, kernel, name) for name in ("direct", "fft"))
-            auto = timed(x, kernel, "auto")
             outputs, products = x.size, kernel.size
-            direct.append((outputs, outputs * products, directly * 1e9))
+            directly = timed(x, kernel, "direct") if products < SLOW else float("nan")
+            by_fft, by_core = timed(x, kernel, "fft"), timed_core(x, kernel)
+            auto = timed(x, kernel, "auto")
+            if products < SLOW and len(shape) < 3:
+                direct.append((outputs, outputs * products, directly * 1e9))
             model = (
-                cost.direct_cost(outputs, products, 4) / 1e6,
+                cost.direct_cost(outputs, size, 4) / 1e6,
+                cost.core_fft_cost(shape, size, 4) / 1e6,
                 cost.fft_cost(shape, size, 4) / 1e6,
             )
             print(
                 f"{'x'.join(map(str, shape)):18}{'x'.join(map(str, size)):12}"
-                f"{directly * 1e3:9.2f}{by_fft * 1e3:9.2f}{model[0]:9.2f}{model[1]:9.2f}"
-                f"   {auto * 1e3:.2f}"
+                f"{directly * 1e3:9.2f}{by_core * 1e3:9.2f}{by_fft * 1e3:9.2f}"
+                f"{model[0]:9.2f}{model[1]:9.2f}{model[2]:9.2f}   {auto * 1e3:.2f}"
             )
     rows = np.array(direct)
     scale = rows[:, 2]

@@ -1,4 +1,6 @@
-"""Are filters faster than SciPy's and OpenCV's?  python benchmarks/bench_filters.py [threads]
+"""Are filters faster than SciPy's and OpenCV's?
+
+python benchmarks/bench_filters.py [threads] [cases whose name contains this]
 
 Prints milliseconds (the best of several interleaved runs) and ratios; peers that are not
 installed, or have no such filter, are left out.
@@ -125,7 +127,10 @@ def main():
     if cv := peer("cv2"):
         cv.setNumThreads(threads)
     print(f"{'ms, threads: ' + str(threads):28}{'ours':>9}  peers (times as long as ours)")
+    part = sys.argv[2] if len(sys.argv) > 2 else ""
     for name, case in CASES.items():
+        if part not in name:
+            continue
         times = best_times(case())
         ours = times.pop("ours")
         others = "   ".join(

@@ -93,7 +93,7 @@ def by_shape(
 ) -> tuple[bool, str]:
     """Whether an outer product is best split into passes, and what to do with other kernels."""
     outputs, itemsize = prod(out), dtype.itemsize
-    direct = direct_cost(outputs, prod(kernel), itemsize)
+    direct = direct_cost(outputs, kernel, itemsize)
     passes = passes_cost(outputs, kernel, itemsize)
     transforms = fft_cost(out, kernel, itemsize)
     own = "direct"
@@ -117,7 +117,7 @@ def uses_fft(kernel: Array, out: tuple[int, ...], algorithm: str) -> bool:
 
 def prefers_fft(shape: tuple[int, ...], axis: int, taps: int, itemsize: int) -> bool:
     kernel = tuple(taps if a == axis else 1 for a in range(len(shape)))
-    return fft_cost(shape, kernel, itemsize) < direct_cost(prod(shape), taps, itemsize)
+    return fft_cost(shape, kernel, itemsize) < direct_cost(prod(shape), (taps,), itemsize)
 
 
 def rank_one_factors(kernel: Array, dtype: np.dtype[Any]) -> list[Array] | None:

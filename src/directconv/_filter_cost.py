@@ -41,7 +41,7 @@ FFT_CALL = 60e3  # a tile, with its calls of NumPy
 FFT_PER_POINT = 1.2  # copying, multiplying and cutting a point of a tile
 FFT_PER_STAGE = 0.20  # transforming a point there and back, times log2 of the tile's points
 SECOND_LOOK = 1.3  # factor for results that are rounded, or looked at twice
-FFT_SPACE = 2.0  # factor for transforms of three axes and more
+SPACE = 2.0  # factor for sums over three axes and more, direct or by FFT
 FFT_FAR = 1.35  # factor for a tile beyond the second-level cache
 
 LANES = {"avx512": 16, "avx2": 8, "sse2": 4, "neon": 4, "wide": 4}  # float32 in a vector
@@ -51,10 +51,15 @@ FAR_POINTS = 1 << 23  # no tile is larger than this, unless the kernel needs it
 Tiling = tuple[tuple[int, int], ...]  # per axis: length of the transform, outputs of a tile
 
 
-def direct_cost(outputs: int, products: int, itemsize: int) -> float:
-    """Nanoseconds on one thread of `outputs` sums of `products` products."""
+def direct_cost(outputs: int, kernel: Sequence[int], itemsize: int) -> float:
+    """Nanoseconds on one thread of `outputs` sums over a kernel of these extents."""
     per_product = PER_PRODUCT * _narrower()
-    return CALL + outputs * itemsize / 4 * (PER_OUTPUT + products * per_product)
+    per_output = PER_OUTPUT + prod(kernel) * per_product
+    return CALL + _space(kernel) * outputs * itemsize / 4 * per_output
+
+
+def _space(kernel: Sequence[int]) -> float:
+    return SPACE if sum(taps > 1 for taps in kernel) > 2 else 1.0
 
 
 def _narrower() -> float:
@@ -89,8 +94,7 @@ def fft_cost(shape: Sequence[int], kernel: Sequence[int], itemsize: int) -> floa
         else:
             tiles *= ceil(size / step)
             points *= length
-    space = FFT_SPACE if sum(taps > 1 for taps in kernel) > 2 else 1.0
-    cost = tiles * batch * space * _tile_cost(points, itemsize)
+    cost = tiles * batch * _space(kernel) * _tile_cost(points, itemsize)
     return cost + FFT_CALL * max(1.0, tiles * min(1.0, batch * points / NEAR_POINTS))
 
 

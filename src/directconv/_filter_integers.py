@@ -97,7 +97,7 @@ def _by_fft(kernel: Array, shape: tuple[int, ...], algorithm: str, whole: Whole 
     if algorithm != "auto":
         return choose(kernel.dtype, kernel, shape, algorithm)[0] == "fft"
     if whole is not None:
-        direct = direct_cost(prod(shape), kernel.size, whole.dtype.itemsize)
+        direct = direct_cost(prod(shape), kernel.shape, whole.dtype.itemsize)
     else:
         direct = ordered_cost(prod(shape), kernel.size)
     return SECOND_LOOK * fft_cost(shape, kernel.shape, 8) < direct

@@ -154,7 +154,7 @@ def _can_join(x: Array, passes: Sequence[Pass], output: Array, cuts_off: bool) -
         # SciPy's float64 sums do not hold the residues of uint64 in between.
         return exact and x.dtype.kind in "biu" and output.dtype != np.uint64
     itemsize = float_dtype(x.dtype, output.dtype).itemsize
-    together = direct_cost(output.size, prod(lengths), itemsize)
+    together = direct_cost(output.size, lengths, itemsize)
     return together <= passes_cost(output.size, lengths, itemsize)
 
 

@@ -90,9 +90,8 @@ def correlate(
     the error of a direct sum of L products is at most ``(L + 2) * u * correlate(|input|,
     |weights|)``. Passes over a kernel of D axes of lengths k have ``sum(k + 2) + 4 * D`` in
     place of L + 2. An FFT is as exact relative to the largest values in a tile, and tiles with
-    NaN or infinity are summed directly. Integers: sums are exact or in float64, and those so
-    close to a whole number that the order of additions matters are added up again in SciPy's
-    order, so results are the same.
+    NaN or infinity are summed directly. Integers: sums are exact or added up in float64 in
+    SciPy's order, at least where that matters, so results are the same.
 
     Examples
     --------

@@ -375,7 +375,7 @@ def choose_conv_method(
     dtype = fft_dtype(x.dtype, kernel.dtype)
     outputs = int(np.prod(shape))
     by_fft = fft_cost(shape, small.shape, dtype.itemsize)
-    directly = direct_cost(outputs, small.size, dtype.itemsize)
+    directly = direct_cost(outputs, small.shape, dtype.itemsize)
     if dtype.kind == "c":
         directly *= 2
     tiles = fft_tiles(shape, small.shape)
