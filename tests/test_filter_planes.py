@@ -129,6 +129,34 @@ def test_passes(isa, shape, compute, rng):
         assert (abs(out - exact) <= (sum(kernel) + 8) * unit * magnitude).all()
 
 
+@pytest.mark.parametrize("shape", [(5, 9, 3), (40, 33, 4), (700, 2), (2, 9, 8, 7), (1, 1, 63)])
+def test_pixels_of_channels(isa, shape, rng):
+    """A last axis of few elements that nothing slides along, with every method."""
+    for mode in MODES:
+        kernel = (*(int(k) for k in rng.integers(2, 5, len(shape) - 1)), 1)
+        x, before = numbers(rng, "int16", shape), start(rng, kernel)
+        factors = [rng.integers(-3, 4, k).astype(np.float64) for k in kernel[-3:-1]]
+        column, row = [np.ones(1), *factors][-2:]
+        outer = np.zeros(kernel)
+        outer[..., 0] = np.outer(column, row).reshape(kernel[-3:-1])
+        weights = rng.integers(-3, 4, kernel).astype(np.float64)
+        order = Order.of(weights, line=False)
+        tried = [
+            (Sums("joint", np.dtype("f4"), weights), kernel, before, weights),
+            (Sums("in order", np.dtype("f8"), order.weights, order.positions), kernel, before,
+             weights),
+        ]  # fmt: skip
+        if len(shape) == 3:
+            both = np.concatenate([column, row])
+            tried.append((Sums("passes", np.dtype("f4"), both), kernel, before, outer))
+        for sums, extents, starts, taps in tried:
+            for threads, dtype in ((1, "int16"), (3, "float64")):
+                out = np.empty(shape, dtype)
+                assert filter_planes(x, extents, starts, mode, 0.0, out, sums, threads)
+                exact = expected(x, taps, starts, mode, 0.0)
+                np.testing.assert_array_equal(out, cut_off(exact, dtype))
+
+
 @pytest.mark.parametrize("compute", ["float32", "float64"])
 @pytest.mark.parametrize("dtype", TYPES[:8])
 def test_numbers_saturate(isa, dtype, compute, rng):

@@ -428,3 +428,16 @@ def test_flat_pictures_take_no_longer_than_others(rng):
 
     assert seconds(flat) < 3 * seconds(textured)
     check("gaussian_filter", flat, 1.0)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_colours(dtype, rng):
+    """The last axis holds channels, and nothing slides along it."""
+    x = array(rng, dtype, (20, 30, 3))
+    for mode in MODES:
+        check("correlate", x, rng.standard_normal((3, 4)), mode=mode, axes=(0, 1))
+        check("correlate", x, rng.standard_normal((3, 4, 1)), mode=mode, algorithm="direct")
+        check("gaussian_filter", x, (1.0, 1.5, 0.0), mode=mode)
+        check("uniform_filter", x, (3, 4, 1), mode=mode)
+        check("correlate1d", x, [1.0, -2.0, 0.5], axis=1, mode=mode)
+    check("correlate", x[:, ::2], rng.standard_normal((3, 3)), axes=(0, 1))

@@ -128,7 +128,7 @@ size_t dc_spread_workspace(const dc_problem *problem, int threads);
 double dc_spread_operations(const dc_problem *problem);
 
 /* One filter over planes of numbers of any type, read and written as they are stored, with sums of the
- * filter's element. Strides along all axes are 1; neighbours of a row are neighbours in memory. */
+ * filter's element. Strides along all axes are 1; the pixels of a row are neighbours in memory. */
 typedef enum dc_number {
     DC_INT8,
     DC_UINT8,
@@ -155,6 +155,7 @@ typedef struct dc_filter {
     dc_padding padding;
     double padding_value;
     dc_axis axis[3];
+    ptrdiff_t channels;    /* of a pixel, neighbours in memory, each filtered alone */
     const double *weights; /* DC_IN_ORDER: one for each term */
     /* DC_IN_ORDER: position in the kernel of each term, and if not NULL a second one, whose input is
      * multiplied with `sign` and added to that of the first, but for the first term. */

@@ -82,6 +82,7 @@ def filter_planes(
     codes: tuple[int, int, int, int],
     padding_value: float,
     sizes: tuple[tuple[int, int, int, int], ...],
+    channels: int,
     weights: ndarray,
     order: ndarray | None,
     sign: int,

@@ -70,6 +70,7 @@ cdef extern from "directconv.h" nogil:
         dc_padding padding
         double padding_value
         dc_axis axis[3]
+        Py_ssize_t channels
         const double *weights
         Py_ssize_t terms
         const Py_ssize_t *positions
@@ -433,13 +434,14 @@ cdef class Spread:
         return dc_spread_workspace(&self.problem, threads)
 
 
-def filter_planes(tuple codes, double padding_value, tuple sizes, weights, order, int sign,
+def filter_planes(tuple codes, double padding_value, tuple sizes, Py_ssize_t channels,
+                  weights, order, int sign,
                   input, int input_type, out, int output_type, bint saturates,
                   double scale, double divisor, double reach, int threads):
     """Writes a filter of `input` to `out`, as dc_filter says.
 
-    Both have three axes, and rows without gaps; `sizes` are (input, output, kernel, pad before)
-    along each. `weights` are float64 without gaps; `order` is None or an array of intp: a row
+    Both have three axes, and rows without gaps, the last one of pixels times channels; `sizes`
+    are (input, output, kernel, pad before) along each, in pixels. `weights` are float64 without gaps; `order` is None or an array of intp: a row
     of positions, and perhaps one of mirrors.
     """
     cdef dc_filter f
@@ -453,6 +455,7 @@ def filter_planes(tuple codes, double padding_value, tuple sizes, weights, order
     for a in range(3):
         f.axis[a] = dc_axis(1, 1, 1, 1, 1, 0)
         f.axis[a].size, f.axis[a].out, f.axis[a].kernel, f.axis[a].before = sizes[a]
+    f.channels = channels
     f.terms = 0
     f.positions = f.mirrors = NULL
     f.sign = sign

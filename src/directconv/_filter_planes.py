@@ -17,10 +17,11 @@ from directconv import _core, _runtime
 from directconv._execute import PADDING
 from directconv._spec import Array
 
-__all__ = ["Sums", "filter_planes", "served"]
+__all__ = ["FEW_CHANNELS", "Sums", "filter_planes", "served"]
 
 # The core's numbers for types; a dtype of the other byte order is none of them.
 _NUMBERS = {np.dtype(code): number for number, code in enumerate("bBhHiIqQfd")}
+FEW_CHANNELS = 64  # a last axis that stays, of fewer: neighbours of a row are pixels of these
 _METHOD = {"joint": 0, "passes": 1, "in order": 2}
 
 
@@ -94,6 +95,11 @@ def filter_planes(
         Whether it is served.
     """
     groups = _groups(kernel)
+    channels = prod(x.shape[axis] for axis in groups[-1])
+    if len(groups) > 1 and kernel[groups[-1][0]] == 1 and channels < FEW_CHANNELS:
+        groups = groups[:-1]
+    else:
+        channels = 1
     if len(groups) > 3:
         stays = next((axis for axis, taps in enumerate(kernel) if taps == 1), None)
         if stays is None:
@@ -107,14 +113,15 @@ def filter_planes(
     if sums.method == "passes" and any(len(g) > 1 or kernel[g[0]] == 1 for g in groups[-2:]):
         return False
     lone: list[list[int]] = [[] for _ in range(3 - len(groups))]
-    sizes: list[int] = []
+    sizes: list[int] = []  # in pixels
     starts, extents = [], []
     for group in [*lone, *groups]:
         sizes.append(prod(x.shape[axis] for axis in group))
         extents.append(prod(kernel[axis] for axis in group))
         starts.append(sum(before[axis] for axis in group))
-    source = _rows(x.reshape(sizes))
-    target = out.reshape(sizes) if out.flags.c_contiguous else np.empty(sizes, out.dtype)
+    shape = (*sizes[:-1], sizes[-1] * channels)
+    source = _rows(x.reshape(shape))
+    target = out.reshape(shape) if out.flags.c_contiguous else np.empty(shape, out.dtype)
     _core.filter_planes(
         (
             _runtime.ISAS.index(_runtime.current_isa()),
@@ -124,6 +131,7 @@ def filter_planes(
         ),
         value,
         tuple(zip(sizes, sizes, extents, starts, strict=True)),
+        channels,
         np.ascontiguousarray(sums.weights),
         None if sums.terms is None else np.ascontiguousarray(sums.terms),
         sums.sign,

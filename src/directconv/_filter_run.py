@@ -16,7 +16,7 @@ from directconv._borders import boxes, in_parallel, window
 from directconv._direct_nd import correlate_directly
 from directconv._fft_tiles import correlate_by_fft
 from directconv._filter_choice import Border, Pass, choose, passes_of, prefers_fft
-from directconv._filter_planes import Sums, filter_planes, served
+from directconv._filter_planes import FEW_CHANNELS, Sums, filter_planes, served
 from directconv._spec import Array
 
 __all__ = [
@@ -67,17 +67,19 @@ def correlate(
         run_passes(x, passes_of(factors, before, border), out, "auto", threads)
     elif chosen == "fft":
         _by_fft(x, kernel, before, border, out, threads)
-    elif chosen != "direct" or not _in_volumes(x, kernel, before, border, out, threads):
+    elif chosen != "direct" or not _in_planes(x, kernel, before, border, out, threads):
         core = "direct" if chosen == "direct" else "auto"
         correlate_directly(x, kernel, before, border.mode, border.value, out, core, threads)
 
 
-def _in_volumes(
+def _in_planes(
     x: Array, kernel: Array, before: Sequence[int], border: Border, out: Array, threads: int
 ) -> bool:
-    """Sum along three axes, if the core can: it reads whole bands of all depths."""
+    """Sum where `conv3d` is slower, if the core can: three axes, or pixels of channels."""
+    volume = sum(taps > 1 for taps in kernel.shape) == 3
+    pixels = kernel.shape[-1] == 1 < kernel.size and x.shape[-1] < FEW_CHANNELS
     if (
-        sum(taps > 1 for taps in kernel.shape) != 3
+        not (volume or pixels)
         or x.shape != out.shape
         or not served(x.dtype, out.dtype, kernel.dtype)
     ):

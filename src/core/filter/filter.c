@@ -25,6 +25,8 @@ typedef struct {
     char *output;
     const ptrdiff_t *input_stride, *output_stride;
     ptrdiff_t bytes, input_bytes, output_bytes; /* of elements and numbers */
+    ptrdiff_t channels, columns,
+        reach;                       /* of a row: outputs, elements that windows reach beyond */
     ptrdiff_t vectors, parts, width; /* of a row of outputs, and outputs of its widest part */
     ptrdiff_t band, bands, extent;   /* rows of outputs, and staged rows of a depth */
     ptrdiff_t pitch, sum_pitch;      /* of staged rows, and of rows of sums */
@@ -50,16 +52,26 @@ typedef struct {
 
 /* ---- Reading ---- */
 
-/* Positions p .. p+count-1 of a row, which begins at `row`. */
+static ptrdiff_t floor_div(ptrdiff_t a, ptrdiff_t b)
+{
+    return a < 0 ? -dc_ceil_div(-a, b) : a / b;
+}
+
+/* Elements p .. p+count-1 of a row, which begins at `row`; channels are neighbours. */
 static void read_row(const call *c, const char *row, ptrdiff_t p, ptrdiff_t count, char *out)
 {
-    const ptrdiff_t in = c->axis[2].in;
+    const ptrdiff_t in = c->axis[2].in * c->channels;
     while (count > 0) {
-        ptrdiff_t run = 1, source = p;
-        if (p >= 0 && p < in)
+        ptrdiff_t run, source = p;
+        if (p >= 0 && p < in) {
             run = dc_min(count, in - p);
-        else
-            source = dc_source_index(p, in, c->f->padding);
+        } else {
+            const ptrdiff_t pixel = floor_div(p, c->channels),
+                            channel = p - pixel * c->channels;
+            source = dc_source_index(pixel, c->axis[2].in, c->f->padding);
+            source = source < 0 ? -1 : source * c->channels + channel;
+            run = dc_min(count, c->channels - channel);
+        }
         if (source >= 0) {
             c->kernels->read_numbers(row + source * c->input_bytes, c->f->input, run, out);
         } else {
@@ -76,7 +88,7 @@ static void stage_depth(const worker *w, ptrdiff_t depth, char *out)
 {
     const call *c = w->c;
     const dc_axis *axis = c->axis;
-    const ptrdiff_t count = dc_round_up(w->width, c->kernels->lanes) + axis[2].kernel - 1;
+    const ptrdiff_t count = dc_round_up(w->width, c->kernels->lanes) + c->reach;
     const ptrdiff_t z = dc_source_index(depth - axis[0].before, axis[0].in, c->f->padding);
     for (ptrdiff_t r = 0; r < w->height + axis[1].kernel - 1; r++) {
         const ptrdiff_t y =
@@ -85,7 +97,8 @@ static void stage_depth(const worker *w, ptrdiff_t depth, char *out)
             c->kernels->fill(out, 1, 0, count, c->f->padding_value);
         } else {
             const ptrdiff_t at = z * c->input_stride[0] + y * c->input_stride[1];
-            read_row(c, c->input + at * c->input_bytes, w->x - axis[2].before, count, out);
+            read_row(c, c->input + at * c->input_bytes, w->x - axis[2].before * c->channels,
+                     count, out);
         }
         out += c->pitch * c->bytes;
     }
@@ -133,7 +146,10 @@ static void write_row(const worker *w, ptrdiff_t r, const char *sums)
                                                .out = output_row(w, r)});
 }
 
-static void sum_jointly(const worker *w)
+/* Sums of `rows` rows over the kernel of `kernel_rows` rows at `source`, into the unit's sums. */
+static void sum_strips(const worker *w, const char *source, const ptrdiff_t *row_at,
+                       ptrdiff_t depths, ptrdiff_t kernel_rows, const char *weights,
+                       ptrdiff_t rows)
 {
     const call *c = w->c;
     const ptrdiff_t lanes = c->kernels->lanes, vectors = dc_ceil_div(w->width, lanes);
@@ -145,34 +161,46 @@ static void sum_jointly(const worker *w)
                                   .vectors = (int)(dc_split(vectors, count, i + 1) - first),
                                   .width = lanes};
     }
-    const dc_axis *axis = c->axis;
-    const bool slides = axis[0].kernel == 1 && axis[1].kernel == 3 && axis[2].kernel == 3;
+    const ptrdiff_t columns = c->axis[2].kernel;
+    const bool slides = depths == 1 && kernel_rows == 3 && columns == 3;
     c->kernels->depthwise(&(dc_depthwise_strips){
-        .depths = axis[0].kernel,
-        .kernel_rows = axis[1].kernel,
-        .kernel_columns = axis[2].kernel,
+        .depths = depths,
+        .kernel_rows = kernel_rows,
+        .kernel_columns = columns,
         .slides = slides,
         .row_stride = 1,
         .row_step = 1,
         .depth_rows = c->extent,
-        .row_at = w->row_at,
+        .row_at = row_at,
         .tap_at = c->tap_at,
-        .source = w->stage,
-        .weights = c->weights,
+        .source = source,
+        .weights = weights,
         .start = c->zero,
         .out = w->sums,
-        .rows = w->height,
+        .rows = rows,
         .out_row = c->sum_pitch,
         .sweep = slides ? SWEEP : STRIP_ROWS,
         .planes = 1,
         .strips = w->strips,
         .strip_count = count,
     });
-    for (ptrdiff_t r = 0; r < w->height; r++)
-        write_row(w, r, w->sums + r * c->sum_pitch * c->bytes);
 }
 
-/* One row of sums of a row's positions at `source`. */
+static void write_rows(const worker *w, ptrdiff_t first, ptrdiff_t rows)
+{
+    for (ptrdiff_t r = 0; r < rows; r++)
+        write_row(w, first + r, w->sums + r * w->c->sum_pitch * w->c->bytes);
+}
+
+static void sum_jointly(const worker *w)
+{
+    const call *c = w->c;
+    sum_strips(w, w->stage, w->row_at, c->axis[0].kernel, c->axis[1].kernel, c->weights,
+               w->height);
+    write_rows(w, 0, w->height);
+}
+
+/* One row of sums of a row's positions at `source`, for one channel. */
 static void sum_row(const worker *w, const char *source, const char *weights, ptrdiff_t r)
 {
     const call *c = w->c;
@@ -205,7 +233,7 @@ static void sum_in_passes(const worker *w)
 {
     const call *c = w->c;
     const ptrdiff_t row_bytes = c->pitch * c->bytes, taps = c->axis[1].kernel;
-    char *lines = w->sums + c->sum_pitch * c->bytes;
+    char *lines = w->sums + c->kernels->column_rows * c->sum_pitch * c->bytes;
     ptrdiff_t rows;
     for (ptrdiff_t y = 0; y < w->height; y += rows) {
         rows = w->height - y >= c->kernels->column_rows ? c->kernels->column_rows : 1;
@@ -220,8 +248,14 @@ static void sum_in_passes(const worker *w)
             .out = lines,
             .out_pitch = c->pitch,
         });
-        for (ptrdiff_t r = 0; r < rows; r++)
-            sum_row(w, lines + r * row_bytes, c->weights + taps * c->bytes, y + r);
+        const char *weights = c->weights + taps * c->bytes;
+        if (c->channels == 1) {
+            for (ptrdiff_t r = 0; r < rows; r++)
+                sum_row(w, lines + r * row_bytes, weights, y + r);
+            continue;
+        }
+        sum_strips(w, lines, w->row_at, 1, 1, weights, rows);
+        write_rows(w, y, rows);
     }
 }
 
@@ -260,7 +294,7 @@ static void run_unit(worker *w, ptrdiff_t unit)
     w->y = band * c->band;
     w->height = dc_min(c->band, c->axis[1].out - w->y);
     w->x = dc_split(c->vectors, c->parts, part) * lanes;
-    w->width = dc_min(dc_split(c->vectors, c->parts, part + 1) * lanes, c->axis[2].out) - w->x;
+    w->width = dc_min(dc_split(c->vectors, c->parts, part + 1) * lanes, c->columns) - w->x;
     stage(w);
     if (c->f->method == DC_IN_ORDER)
         sum_in_order(w);
@@ -285,7 +319,7 @@ static char *lay_out(worker *w, const call *c, char *memory)
     const ptrdiff_t rows = c->f->method == DC_JOINT && !c->one_row ? c->band : 1;
     const ptrdiff_t word = sizeof(ptrdiff_t);
     w->stage = take(&memory, c->axis[0].kernel * c->extent * c->pitch * c->bytes);
-    w->sums = take(&memory, (rows * c->sum_pitch + lines * c->pitch) * c->bytes);
+    w->sums = take(&memory, (dc_max(rows, lines) * c->sum_pitch + lines * c->pitch) * c->bytes);
     w->rows = (void *)take(&memory, (c->extent + lines) * (ptrdiff_t)sizeof(void *));
     w->strips = (void *)take(&memory, c->vectors * (ptrdiff_t)sizeof(dc_strip));
     w->row_at = (void *)take(&memory, c->axis[0].kernel * c->extent * word);
@@ -319,13 +353,15 @@ static ptrdiff_t bytes_of(dc_number type)
 static void plan_blocks(call *c)
 {
     const dc_axis *axis = c->axis;
-    const ptrdiff_t lanes = c->kernels->lanes, reach = axis[2].kernel - 1;
+    const ptrdiff_t lanes = c->kernels->lanes, reach = (axis[2].kernel - 1) * c->channels;
+    c->reach = reach;
+    c->columns = axis[2].out * c->channels;
     c->band = dc_min(dc_max(BAND, dc_min(axis[1].kernel, TALLEST_BAND)), axis[1].out);
     c->bands = dc_ceil_div(axis[1].out, c->band);
     c->extent = c->band + axis[1].kernel - 1;
     const ptrdiff_t room = STAGE_BYTES / c->bytes / axis[0].kernel / c->extent - reach;
     const ptrdiff_t widest = dc_max(room, dc_max(NARROWEST, reach));
-    c->vectors = dc_ceil_div(axis[2].out, lanes);
+    c->vectors = dc_ceil_div(c->columns, lanes);
     c->parts = dc_ceil_div(c->vectors, dc_ceil_div(widest, lanes));
     c->width = dc_ceil_div(c->vectors, c->parts) * lanes;
     c->sum_pitch = c->width;
@@ -346,7 +382,8 @@ static void set_weight(const call *c, ptrdiff_t at, double value)
 static ptrdiff_t staged_at(const call *c, ptrdiff_t position)
 {
     const ptrdiff_t kx = position % c->axis[2].kernel, y = position / c->axis[2].kernel;
-    return (y / c->axis[1].kernel * c->extent + y % c->axis[1].kernel) * c->pitch + kx;
+    return (y / c->axis[1].kernel * c->extent + y % c->axis[1].kernel) * c->pitch +
+           kx * c->channels;
 }
 
 static void fill_tables(call *c)
@@ -354,7 +391,7 @@ static void fill_tables(call *c)
     const dc_filter *f = c->f;
     const dc_axis *axis = c->axis;
     for (ptrdiff_t i = 0; i < axis[2].kernel; i++)
-        c->tap_at[i] = i;
+        c->tap_at[i] = i * c->channels;
     const ptrdiff_t rows = axis[1].kernel, columns = axis[2].kernel;
     for (ptrdiff_t i = 0; i < c->taps; i++) {
         ptrdiff_t at = i;
@@ -370,7 +407,7 @@ static void fill_tables(call *c)
 
 static bool is_valid(const dc_filter *f)
 {
-    bool valid = f->method != DC_PASSES || f->axis[0].kernel == 1;
+    bool valid = f->channels > 0 && (f->method != DC_PASSES || f->axis[0].kernel == 1);
     for (int a = 0; a < 3; a++)
         valid &= f->axis[a].kernel > 0 && f->axis[a].in > 0 && f->axis[a].stride == 1 &&
                  f->axis[a].dilation == 1;
@@ -385,6 +422,7 @@ dc_status dc_filter_planes(const dc_filter *f, const void *input,
     call c = {.f = f,
               .kernels = dc_kernels_of(f->isa, f->element),
               .axis = axis,
+              .channels = f->channels,
               .input = input,
               .output = output,
               .input_stride = input_stride,
@@ -396,13 +434,13 @@ dc_status dc_filter_planes(const dc_filter *f, const void *input,
         return DC_INVALID;
     double outputs = 1, taps = 1;
     for (int a = 0; a < 3; a++) {
-        outputs *= (double)axis[a].out;
+        outputs *= (double)axis[a].out * (double)(a == 2 ? f->channels : 1);
         taps *= (double)axis[a].kernel;
     }
     if (outputs == 0)
         return DC_OK;
     plan_blocks(&c);
-    c.one_row = axis[0].kernel == 1 && axis[1].kernel == 1;
+    c.one_row = axis[0].kernel == 1 && axis[1].kernel == 1 && f->channels == 1;
     if (f->method == DC_PASSES)
         taps = (double)(axis[1].kernel + axis[2].kernel);
     else if (f->method == DC_IN_ORDER)
