@@ -95,6 +95,19 @@ def test_the_command_exists():
     assert callable(getattr(importlib.import_module(target), function))
 
 
+def test_ci_calls_the_command_of_the_readme():
+    """The one line of README.md that installs for the tests and runs them, word for word."""
+    marker = "pip install -e '.[test]'"
+    (line,) = (x for x in (ROOT / "README.md").read_text().splitlines() if marker in x)
+    assert line.startswith("python3 -m venv .venv && ")
+    assert line.endswith(" && .venv/bin/pytest")
+    script = (ROOT / ".ci" / "run").read_text()
+    assert (
+        f'command=$(grep -F "{marker}" README.md)\neval "${{command//.venv/.venv-ci}}"'
+        in script
+    )
+
+
 # The stub of the binding
 
 
