@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import platform
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +36,22 @@ def test_the_baseline_of_this_processor_is_present():
     if name is None:
         pytest.skip(f"{platform.machine()} has no variant of its own")
     assert name in HERE
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or not Path("/proc/cpuinfo").exists(),
+    reason="asks Linux about an x86-64 processor",
+)
+def test_the_processor_is_read_as_linux_reads_it():
+    """Linux lists what the processor has and the system saves, which is what counts for us."""
+    (line, *_) = re.findall(
+        r"^flags\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE
+    )
+    flags = set(line.split())
+    avx2 = {"avx2", "fma"} <= flags
+    assert ("avx2" in HERE) == avx2
+    more = {"avx512f", "avx512vl", "avx512dq", "avx512bw"} <= flags
+    assert ("avx512" in HERE) == (avx2 and more)
 
 
 @pytest.mark.parametrize("name", KNOWN_ISAS)
