@@ -5,12 +5,34 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef _WIN32
+#include <malloc.h>
+#endif
 
 long memory_fail_after = -1, memory_live, memory_failed;
 
+/* A block that ends where it was asked to end. */
+static void *take(size_t bytes)
+{
+#ifdef _WIN32
+    return _aligned_malloc(bytes, DC_ALIGNMENT);
+#else
+    void *block = NULL;
+    return posix_memalign(&block, DC_ALIGNMENT, bytes) == 0 ? block : NULL;
+#endif
+}
+
+static void give_back(void *block)
+{
+#ifdef _WIN32
+    _aligned_free(block);
+#else
+    free(block);
+#endif
+}
+
 void *dc_allocate(size_t bytes)
 {
-    void *block = NULL;
     if (memory_fail_after == 0) {
         memory_failed++;
         return NULL;
@@ -19,7 +41,8 @@ void *dc_allocate(size_t bytes)
         memory_fail_after--;
     if (bytes > (size_t)1 << 31) /* room for that is not a matter of these tests */
         return NULL;
-    if (posix_memalign(&block, DC_ALIGNMENT, bytes ? bytes : 1) != 0)
+    void *block = take(bytes ? bytes : 1);
+    if (!block)
         return NULL;
     memset(block, 0xff, bytes);
     memory_live++;
@@ -30,5 +53,5 @@ void dc_release(void *block)
 {
     if (block)
         memory_live--;
-    free(block);
+    give_back(block);
 }
