@@ -378,19 +378,19 @@ static void work(void *context, int thread, int team)
     const dc_schedule *s = c->s;
     worker w = {.c = c};
     lay_out(&w, c->scratch + (size_t)thread * (c->thread_bytes - sizeof(dc_share)));
-    const ptrdiff_t per_task = c->grid.parts;
     ptrdiff_t task = -1, unit, count;
-    while (dc_shares_take(c->shares, c->threads, thread, per_task, 1, &unit, &count)) {
-        if (unit / per_task != task) {
-            task = unit / per_task;
+    while (dc_shares_take(c->shares, c->threads, thread, c->grid.slice, 1, &unit, &count)) {
+        if (dc_grid_task(&c->grid, unit) != task) {
+            task = dc_grid_task(&c->grid, unit);
             begin_block(&w, task);
             if (s->chunks == 1)
                 stage(&w, 0);
         }
+        const ptrdiff_t part = dc_grid_part(&c->grid, unit);
         if (s->chunks == 1)
-            run_panel(&w, unit % per_task);
+            run_panel(&w, part);
         else
-            run_panel_group(&w, unit % per_task);
+            run_panel_group(&w, part);
     }
 }
 

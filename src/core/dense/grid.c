@@ -1,68 +1,160 @@
 /* See grid.h. */
 #include "dense/grid.h"
 
+#include "select/blocks.h"
+
 enum {
-    MANY_UNITS = 32,    /* so many per thread make a fair share without looking closer */
     FEWEST_PIXELS = 16, /* smaller blocks spend their time on staging */
+    MOST_CUTS = 24,     /* tried, for a better share */
 };
-static const double FAIR = 1.04; /* smaller blocks cost more than a better share would gain */
+/* Fitted on Zen 5 with AVX-512. Staging an element takes as long as so many products of vectors, where it is
+ * transposed and where it is copied, if at all; blocks of few pixels are slower by this over the square
+ * of their pixels. */
+static const double TRANSPOSED = 1.5, COPIED = 0.4, FEW_PIXELS = 20;
+static const double FAIR =
+    1.02; /* as good as an even share: what is left, threads take from each other */
+
+/* Where part `index` of `parts` begins: as even as dc_split, and so is each run of neighbouring parts. */
+static ptrdiff_t part_begin(ptrdiff_t total, ptrdiff_t parts, ptrdiff_t index)
+{
+    return index * (total / parts) + index * (total % parts) / parts;
+}
 
 static void count_units(dc_grid *g, ptrdiff_t batch)
 {
-    g->tasks = batch * g->groups;
-    for (int a = 0; a < 3; a++) {
-        g->blocks[a] = dc_ceil_div(g->out[a], g->block[a]);
-        g->tasks *= g->blocks[a];
-    }
+    g->tasks = batch * g->groups * g->blocks[0] * g->blocks[1] * g->blocks[2];
     g->units = g->tasks * g->parts;
 }
 
-/* Output channels that part `index` computes, idle lanes included. */
-static double part_channels(const dc_schedule *s, const dc_kernels *kernels, ptrdiff_t index)
+ptrdiff_t dc_grid_task(const dc_grid *g, ptrdiff_t unit) { return unit / g->slice % g->tasks; }
+
+ptrdiff_t dc_grid_part(const dc_grid *g, ptrdiff_t unit)
 {
-    double channels = 0;
-    const ptrdiff_t end = dc_min(s->panels, (index + 1) * s->panel_group);
-    for (ptrdiff_t i = index * s->panel_group; i < end; i++) {
-        if (s->family == DC_CHANNEL_LANES) {
-            ptrdiff_t first;
-            int width;
-            dc_panel(kernels, s->vectors, i, &first, &width);
-            channels += width * kernels->lanes;
-        } else {
-            channels += (double)(dc_split(s->group_out, s->panels, i + 1) -
-                                 dc_split(s->group_out, s->panels, i));
-        }
-    }
-    return channels;
+    return unit / g->slice / g->tasks * g->slice + unit % g->slice;
 }
 
-double dc_grid_imbalance(const dc_grid *g, const dc_schedule *s, const dc_kernels *kernels,
-                         int threads)
+/* Where block `index` begins along an axis. */
+static ptrdiff_t block_begin(const dc_grid *g, int axis, ptrdiff_t index)
 {
-    double slowest = 0, total = 0;
+    return dc_min(g->out[axis], part_begin(g->run[axis], g->cuts[axis], index));
+}
+
+/* The longest side of a block along an axis. */
+static ptrdiff_t side(const dc_grid *g, int axis)
+{
+    return dc_ceil_div(g->run[axis], g->cuts[axis]);
+}
+
+/* ---- Who has how much to do ---- */
+
+static double pixels_before(const dc_grid *g, ptrdiff_t task)
+{
+    const dc_block b = dc_grid_block(g, task);
+    const double image = (double)(b.image * g->groups + b.group);
+    double pixels = (double)b.first[2];
+    pixels = pixels * (double)b.count[1] + (double)(b.first[1] * g->out[2]);
+    pixels = pixels * (double)b.count[0] + (double)b.first[0] * (double)(g->out[1] * g->out[2]);
+    return pixels + image * (double)g->out[0] * (double)(g->out[1] * g->out[2]);
+}
+
+/* Output channels of the parts before `part`, idle lanes included. */
+static double channels_before(const dc_schedule *s, const dc_kernels *kernels, ptrdiff_t part)
+{
+    const ptrdiff_t panel = dc_min(s->panels, part * s->panel_group);
+    if (s->family != DC_CHANNEL_LANES)
+        return (double)dc_split(s->group_out, s->panels, panel);
+    ptrdiff_t first;
+    int width;
+    dc_panel(kernels, s->vectors, panel, &first, &width);
+    return (double)(first * kernels->lanes);
+}
+
+/* What a call costs: a pixel of a channel, and of a block that is staged. */
+typedef struct {
+    const dc_schedule *s;
+    const dc_kernels *kernels;
+    double channels, staged;
+} prices;
+
+static prices prices_of(const dc_problem *p, const dc_schedule *s, const dc_kernels *kernels,
+                        const dc_grid *g)
+{
+    prices r = {s, kernels, channels_before(s, kernels, g->parts), 0};
+    if (s->chunks == 1) { /* otherwise parts are staged one by one, whoever computes them */
+        const dc_block_choice c = {.p = p, .family = s->family};
+        r.staged = (p->layout == DC_CHANNELS_FIRST ? TRANSPOSED : COPIED) * kernels->lanes /
+                   (double)s->taps;
+        for (int a = 0; a < 3; a++)
+            r.staged *= dc_block_positions(&c, a, side(g, a)) / (double)side(g, a);
+    }
+    return r;
+}
+
+/* Of the units before `unit`, all parts of a task together. */
+static double work_before(const dc_grid *g, const prices *r, ptrdiff_t unit)
+{
+    const ptrdiff_t task = unit / g->parts;
+    double work = pixels_before(g, task) * r->channels;
+    if (unit % g->parts) {
+        const dc_block b = dc_grid_block(g, task);
+        work +=
+            (double)dc_block_pixels(&b) * channels_before(r->s, r->kernels, unit % g->parts);
+    }
+    return work;
+}
+
+/* Of thread t. Blocks that two threads share are staged by both. */
+static double work_of(const dc_grid *g, const prices *r, int threads, int t)
+{
+    const ptrdiff_t begin = dc_split(g->units, threads, t);
+    const ptrdiff_t end = dc_split(g->units, threads, t + 1);
+    if (g->slice < g->parts) { /* every thread has a slice of all blocks */
+        const double from = channels_before(r->s, r->kernels, t * g->slice);
+        const double to = channels_before(r->s, r->kernels, (t + 1) * g->slice);
+        return pixels_before(g, g->tasks) * (to - from + r->staged);
+    }
+    const double staged =
+        pixels_before(g, dc_ceil_div(end, g->parts)) - pixels_before(g, begin / g->parts);
+    return work_before(g, r, end) - work_before(g, r, begin) + staged * r->staged;
+}
+
+static double slowest(const dc_grid *g, const prices *r, int threads, double *mean)
+{
+    double most = 0, total = 0;
     for (int t = 0; t < threads; t++) {
-        double share = 0;
-        const ptrdiff_t end = dc_split(g->units, threads, t + 1);
-        for (ptrdiff_t unit = dc_split(g->units, threads, t); unit < end; unit++) {
-            const dc_block block = dc_grid_block(g, unit / g->parts);
-            share +=
-                (double)dc_block_pixels(&block) * part_channels(s, kernels, unit % g->parts);
-        }
-        slowest = share > slowest ? share : slowest;
-        total += share;
+        const double work = work_of(g, r, threads, t);
+        most = work > most ? work : most;
+        total += work;
     }
-    return slowest * threads / total;
+    *mean = total / threads;
+    return most;
 }
 
-/* Cuts the longest side that leads to more blocks; false when blocks are as small as they may be. */
+/* ---- The choice ---- */
+
+/* One more block along the longest side, all of nearly one size; false when blocks are as small as they may be. */
 static bool cut(dc_grid *g, ptrdiff_t batch)
 {
-    if (g->block[0] * g->block[1] * g->block[2] < 2 * FEWEST_PIXELS)
+    if (side(g, 0) * side(g, 1) * side(g, 2) < 2 * FEWEST_PIXELS)
         return false;
-    const int axis = g->block[0] > 1 ? 0 : g->block[1] > 1 ? 1 : 2;
-    g->block[axis] = dc_min(g->block[axis] - 1, dc_ceil_div(g->out[axis], g->blocks[axis] + 1));
+    const int axis = side(g, 0) > 1 ? 0 : side(g, 1) > 1 ? 1 : 2;
+    g->cuts[axis] = ++g->blocks[axis];
+    g->run[axis] = g->out[axis];
     count_units(g, batch);
     return true;
+}
+
+/* Remembers the grid if it is the best one so far. */
+static void consider(const dc_grid *g, const prices *r, int threads, double *least,
+                     dc_grid *best)
+{
+    const double pixels = (double)(side(g, 0) * side(g, 1) * side(g, 2));
+    double mean;
+    const double most = slowest(g, r, threads, &mean) * (1 + FEW_PIXELS / (pixels * pixels));
+    if (most < *least) {
+        *least = most;
+        *best = *g;
+    }
 }
 
 dc_grid dc_grid_make(const dc_problem *p, const dc_schedule *s, const dc_kernels *kernels,
@@ -70,21 +162,25 @@ dc_grid dc_grid_make(const dc_problem *p, const dc_schedule *s, const dc_kernels
 {
     dc_grid g = {.groups = p->groups, .parts = dc_ceil_div(s->panels, s->panel_group)};
     for (int a = 0; a < 3; a++) {
-        g.block[a] = s->block[a];
         g.out[a] = p->axis[a].out;
+        g.blocks[a] = dc_ceil_div(g.out[a], s->block[a]);
+        g.run[a] = s->block[a];
+        g.cuts[a] = 1;
     }
+    g.slice = g.parts;
     count_units(&g, batch);
     dc_grid best = g;
     double least = __builtin_inf();
-    while (threads > 1) {
-        if (g.units >= (ptrdiff_t)threads * MANY_UNITS)
-            return g;
-        const double imbalance = dc_grid_imbalance(&g, s, kernels, threads);
-        if (imbalance < least) {
-            least = imbalance;
-            best = g;
+    for (int cuts = 0; threads > 1 && cuts < MOST_CUTS; cuts++) {
+        const prices r = prices_of(p, s, kernels, &g);
+        consider(&g, &r, threads, &least, &best);
+        if (cuts == 0 && g.parts % threads == 0) {
+            dc_grid sliced = g;
+            sliced.slice = g.parts / threads;
+            consider(&sliced, &r, threads, &least, &best);
         }
-        if (least <= FAIR || !cut(&g, batch))
+        const double work = work_before(&g, &r, g.units) * (1 + r.staged / r.channels);
+        if (least <= FAIR * work / threads || !cut(&g, batch))
             break;
     }
     return best;
@@ -93,16 +189,20 @@ dc_grid dc_grid_make(const dc_problem *p, const dc_schedule *s, const dc_kernels
 double dc_grid_call_imbalance(const dc_problem *p, const dc_schedule *s,
                               const dc_kernels *kernels, ptrdiff_t batch, int threads)
 {
-    const dc_grid grid = dc_grid_make(p, s, kernels, batch, threads);
-    return dc_grid_imbalance(&grid, s, kernels, (int)dc_min(threads, grid.units));
+    const dc_grid g = dc_grid_make(p, s, kernels, batch, threads);
+    const prices r = prices_of(p, s, kernels, &g);
+    double mean;
+    const double most = slowest(&g, &r, (int)dc_min(threads, g.units), &mean);
+    return most / mean;
 }
 
 dc_block dc_grid_block(const dc_grid *g, ptrdiff_t task)
 {
     dc_block b;
     for (int a = 2; a >= 0; a--) {
-        b.first[a] = task % g->blocks[a] * g->block[a];
-        b.count[a] = dc_min(g->block[a], g->out[a] - b.first[a]);
+        const ptrdiff_t index = task % g->blocks[a];
+        b.first[a] = block_begin(g, a, index);
+        b.count[a] = block_begin(g, a, index + 1) - b.first[a];
         task /= g->blocks[a];
     }
     b.group = task % g->groups;

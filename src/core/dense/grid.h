@@ -12,11 +12,12 @@ typedef struct dc_block {
     ptrdiff_t first[3], count[3];
 } dc_block;
 
-/* Tasks are image x group x block; units are tasks x `parts` of the output channels. */
+/* Tasks are image x group x block; units are tasks x `parts` of the output channels. All parts of a task
+ * follow each other, or a slice of them: all tasks of the first slice come first. */
 typedef struct dc_grid {
-    ptrdiff_t block[3], blocks[3];
-    ptrdiff_t groups, out[3];
-    ptrdiff_t parts, tasks, units;
+    ptrdiff_t groups, out[3], blocks[3];
+    ptrdiff_t run[3], cuts[3]; /* every `run` outputs of an axis are cut into `cuts` blocks */
+    ptrdiff_t parts, slice, tasks, units;
 } dc_grid;
 
 /* Takes the schedule's blocks, or smaller ones where a thread would have much more to do than the
@@ -24,11 +25,12 @@ typedef struct dc_grid {
 dc_grid dc_grid_make(const dc_problem *problem, const dc_schedule *schedule,
                      const dc_kernels *kernels, ptrdiff_t batch, int threads);
 
-/* The work of the slowest thread over the mean: of a grid, and of the grid that a call would make. */
-double dc_grid_imbalance(const dc_grid *grid, const dc_schedule *schedule,
-                         const dc_kernels *kernels, int threads);
+/* The work of the slowest thread over the mean, of the grid that a call would make. */
 double dc_grid_call_imbalance(const dc_problem *problem, const dc_schedule *schedule,
                               const dc_kernels *kernels, ptrdiff_t batch, int threads);
+
+ptrdiff_t dc_grid_task(const dc_grid *grid, ptrdiff_t unit);
+ptrdiff_t dc_grid_part(const dc_grid *grid, ptrdiff_t unit);
 
 dc_block dc_grid_block(const dc_grid *grid, ptrdiff_t task);
 

@@ -399,19 +399,19 @@ static void work(void *context, int thread, int team)
     const call *c = context;
     worker w = {.c = c};
     lay_out(&w, c->scratch + (size_t)thread * (c->thread_bytes - sizeof(dc_share)));
-    const ptrdiff_t parts = c->grid.parts;
+    const ptrdiff_t slice = c->grid.slice;
     ptrdiff_t task = -1, unit, count;
-    while (dc_shares_take(c->shares, c->threads, thread, parts, parts, &unit, &count)) {
-        if (unit / parts != task) {
-            task = unit / parts;
+    while (dc_shares_take(c->shares, c->threads, thread, slice, slice, &unit, &count)) {
+        if (dc_grid_task(&c->grid, unit) != task) {
+            task = dc_grid_task(&c->grid, unit);
             begin_block(&w, task);
         }
-        const ptrdiff_t first = unit % parts * c->s->panel_group;
-        const ptrdiff_t past = dc_min((unit % parts + count) * c->s->panel_group, c->s->panels);
+        const ptrdiff_t part = dc_grid_part(&c->grid, unit), group = c->s->panel_group;
+        const ptrdiff_t past = dc_min((part + count) * group, c->s->panels);
         if (w.stores)
-            run_stored(&w, first, past);
+            run_stored(&w, part * group, past);
         else
-            run_summed(&w, first, past);
+            run_summed(&w, part * group, past);
     }
 }
 
