@@ -148,7 +148,8 @@ def run(
         out = np.empty(prepared.geometry.output_shape, prepared.dtype)
         # The usual case takes little time.
         if residual is None and prepared.dtype is compute and x.dtype is compute:
-            prepared.plan.execute(weights, _aligned(x), None, out, threads)
+            aligned = x if x.flags.aligned else x.copy()
+            prepared.plan.execute(weights, aligned, None, out, threads)
             return out
     x, stored = _readable(prepared, x)
     residual_stored = 0

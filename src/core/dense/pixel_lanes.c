@@ -98,14 +98,18 @@ static void fill_staged_taps(const dc_problem *p, const dc_schedule *s, int32_t 
 {
     const dc_phases *ph = s->phases;
     const ptrdiff_t row = ph[2].length, plane = ph[1].length * row, depth = depth_pitch(s);
+    const ptrdiff_t columns = p->axis[2].kernel;
     int32_t *at = table;
-    for (ptrdiff_t z = 0; z < p->axis[0].kernel; z++)
-        for (ptrdiff_t y = 0; y < p->axis[1].kernel; y++) {
-            const ptrdiff_t line = along(p, s, 0, z, ph[0].length * depth, depth) +
-                                   along(p, s, 1, y, ph[2].planes * plane, row);
-            for (ptrdiff_t x = 0; x < p->axis[2].kernel; x++)
-                *at++ = (int32_t)(line + along(p, s, 2, x, plane, 1));
+    for (ptrdiff_t x = 0; x < columns; x++) /* of the first line, whose offset is zero */
+        *at++ = (int32_t)along(p, s, 2, x, plane, 1);
+    for (ptrdiff_t z = 0; z < p->axis[0].kernel; z++) {
+        const ptrdiff_t slab = along(p, s, 0, z, ph[0].length * depth, depth);
+        for (ptrdiff_t y = z == 0; y < p->axis[1].kernel; y++) {
+            const ptrdiff_t line = slab + along(p, s, 1, y, ph[2].planes * plane, row);
+            for (ptrdiff_t x = 0; x < columns; x++)
+                *at++ = (int32_t)line + table[x];
         }
+    }
     repeat_taps(s, s->channel_pitch, table);
 }
 
