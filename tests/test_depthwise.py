@@ -43,8 +43,8 @@ def test_what_it_serves(isa):
     assert family(isa, (1, 8, 5), (8, 1, 3)) == "depthwise"
     assert family(isa, (1, 20, 20, 1), (1, 1, 3, 3), layout="channels_last") == "depthwise"
     assert family(isa, (1, 8, 20, 20), (8, 1, 3, 3), stride=(2, 1)) == "depthwise"
-    assert family(isa, (1, 8, 20, 20), (8, 1, 3, 3), stride=2) == "pixel lanes"
-    assert family(isa, (1, 20, 20, 8), (8, 1, 3, 3), layout="channels_last") == "pixel lanes"
+    assert family(isa, (1, 2, 20, 20), (2, 1, 3, 3), stride=2) == "depthwise"
+    assert family(isa, (1, 2, 20, 20), (2, 1, 3, 3), stride=3) == "pixel lanes"
 
 
 @both_dtypes
@@ -56,11 +56,21 @@ def test_every_width(isa, dtype):
 
 
 @both_dtypes
+def test_every_width_with_a_stride_of_two(isa, dtype):
+    for width in range(2, 140, 3):
+        check((1, 2, 7, width), (2, 1, 3, 3), dtype, padding=1, stride=2)
+        check((1, 2, 6, width), (2, 1, 2, 4), dtype, padding=2, stride=(1, 2))
+        check((1, 2, 9, width), (2, 1, 3, 3), dtype, padding=2, dilation=2, stride=(2, 2))
+
+
+@both_dtypes
 def test_every_height(isa, dtype):
     """Blocks of rows that are not full, and 3 x 3 kernels with one row, two, and more."""
     for height in range(1, 40):
         check((1, 2, height, 19), (2, 1, 3, 3), dtype, padding=1)
         check((1, 2, height, 19), (2, 1, 5, 3), dtype, padding=2)
+        check((1, 2, height, 19), (2, 1, 3, 3), dtype, padding=1, stride=(2, 1))
+        check((1, 2, height, 70), (2, 1, 3, 3), dtype, padding=1, stride=2)
 
 
 def test_every_kernel(isa):

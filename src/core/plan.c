@@ -38,6 +38,7 @@ static const dc_family_methods *methods(const dc_plan *plan)
         [DC_SEPARABLE_FILTERS] = &dc_separable_filters,
         [DC_WINOGRAD_TILES] = &dc_winograd_tiles,
         [DC_DEPTHWISE] = &dc_depthwise,
+        [DC_DEPTHWISE_CHANNELS] = &dc_depthwise_channels,
     };
     return families[plan->schedule.family];
 }

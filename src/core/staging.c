@@ -142,11 +142,12 @@ static void stage_run(const dc_staging *g, const char *source, const run *rows,
         g->kernels->gather(&(dc_gather){
             .positions = inner,
             .channels = columns->length,
-            .source = source + at * g->bytes,
+            .source = source + (source_at(g, at) - g->source),
             .position_stride = by_row ? row_step : g->strides[0],
             .channel_stride = columns->step * g->strides[3],
             .out = to,
             .pitch = inner_pitch,
+            .storage = g->storage,
         });
     }
 }
@@ -161,7 +162,7 @@ void dc_stage_channels(const dc_staging *g, const dc_positions at[3], const ptrd
             const int row_runs = next_runs(&at[1], extent[1], &y, rows);
             for (ptrdiff_t z = 0; z < extent[0]; z++) {
                 const ptrdiff_t sz = dc_position_source(&at[0], z);
-                const char *plane = sz < 0 ? NULL : g->source + sz * g->strides[1] * g->bytes;
+                const char *plane = sz < 0 ? NULL : source_at(g, sz * g->strides[1]);
                 for (const run *r = rows; r < rows + row_runs; r++)
                     for (const run *c = columns; c < columns + column_runs; c++)
                         stage_run(g, plane, r, c, pitch[1], channel_pitch,

@@ -1,18 +1,48 @@
 /* See strips.h. */
 #include "depthwise/strips.h"
 
+#include <string.h>
+
+static ptrdiff_t first_of_vector(const dc_depthwise_schedule *d, const dc_strip *s, int v)
+{
+    return v * d->lanes - (v == s->vectors - 1 ? s->overlap : 0);
+}
+
+/* The lanes [low, high) of a vector for which the kernel's column meets the row itself. */
+static void inside_row(const dc_problem *p, const dc_depthwise_schedule *d, const dc_strip *s,
+                       int v, ptrdiff_t kx, ptrdiff_t *low, ptrdiff_t *high)
+{
+    const dc_axis *axis = &p->axis[2];
+    const ptrdiff_t at = s->at + kx * axis->dilation + first_of_vector(d, s, v) * axis->stride;
+    *low = dc_min(d->lanes, at < 0 ? dc_ceil_div(-at, axis->stride) : 0);
+    const ptrdiff_t past = at < axis->in ? dc_ceil_div(axis->in - at, axis->stride) : 0;
+    *high = dc_max(*low, dc_min(d->lanes, past));
+}
+
+/* Whether a strip has masks at its ends only. */
+static bool has_masks(const dc_problem *p, const dc_depthwise_schedule *d, const dc_strip *s)
+{
+    for (int v = 1; v < s->vectors - 1; v++)
+        for (int last = 0; last < 2; last++) {
+            ptrdiff_t low, high;
+            inside_row(p, d, s, v, last ? p->axis[2].kernel - 1 : 0, &low, &high);
+            if (low > 0 || high < d->lanes)
+                return false;
+        }
+    return true;
+}
+
 /* All bits of a lane are set where the kernel's column meets the row itself. */
 static void fill_masks(const dc_problem *p, const dc_depthwise_schedule *d, const dc_strip *s,
                        char *masks)
 {
-    const size_t bytes = dc_element_bytes(p->element);
-    const dc_axis *axis = &p->axis[2];
-    for (ptrdiff_t kx = 0; kx < axis->kernel; kx++)
-        for (int v = 0; v < s->vectors; v++) {
-            const ptrdiff_t from = s->at + kx * axis->dilation + v * d->lanes -
-                                   (v == s->vectors - 1 ? s->overlap : 0);
-            for (ptrdiff_t i = 0; i < d->lanes; i++, masks += bytes)
-                __builtin_memset(masks, from + i >= 0 && from + i < axis->in ? 0xff : 0, bytes);
+    const ptrdiff_t bytes = (ptrdiff_t)dc_element_bytes(p->element);
+    for (ptrdiff_t kx = 0; kx < p->axis[2].kernel; kx++)
+        for (int end = 0; end < 2; end++, masks += d->lanes * bytes) {
+            ptrdiff_t low, high;
+            inside_row(p, d, s, end ? s->vectors - 1 : 0, kx, &low, &high);
+            memset(masks, 0, (size_t)(d->lanes * bytes));
+            memset(masks + low * bytes, 0xff, (size_t)((high - low) * bytes));
         }
 }
 
@@ -24,7 +54,7 @@ void dc_fill_strips(const dc_problem *p, const dc_depthwise_schedule *d, ptrdiff
     const ptrdiff_t vectors = dc_ceil_div(length, lanes),
                     strips = dc_ceil_div(vectors, d->vectors);
     const ptrdiff_t mask_bytes =
-        axis->kernel * d->vectors * lanes * (ptrdiff_t)dc_element_bytes(p->element);
+        axis->kernel * 2 * lanes * (ptrdiff_t)dc_element_bytes(p->element);
     const bool zeros = p->padding == DC_CONSTANT && p->padding_value == 0;
     ptrdiff_t count = 0, masked = 0;
     t->low = PTRDIFF_MAX;
@@ -37,15 +67,16 @@ void dc_fill_strips(const dc_problem *p, const dc_depthwise_schedule *d, ptrdiff
             dc_strip s = {.vectors = (int)(dc_split(vectors, strips, i + 1) - vector),
                           .out_at = first + vector * lanes,
                           .width = dc_min(length, lanes)};
-            s.at = s.out_at - axis->before;
+            s.at = s.out_at * axis->stride - axis->before;
             if (i == strips - 1 && length > lanes)
                 s.overlap = vectors * lanes - length;
-            const ptrdiff_t past_last =
-                s.at + s.vectors * lanes - s.overlap + (axis->kernel - 1) * axis->dilation;
+            const ptrdiff_t past_last = s.at +
+                                        (s.vectors * lanes - s.overlap - 1) * axis->stride +
+                                        (axis->kernel - 1) * axis->dilation + 1;
             int own = DC_STRIP_STAGED;
             if (in_place && s.at >= 0 && past_last <= axis->in)
                 own = DC_STRIP_INSIDE;
-            else if (in_place && zeros && left > 0 && left--)
+            else if (in_place && zeros && left > 0 && has_masks(p, d, &s) && left--)
                 own = DC_STRIP_MASKED;
             if (own != kind)
                 continue;

@@ -244,27 +244,37 @@ typedef struct dc_spread_row {
     double low, high;
 } dc_spread_row;
 
-/* Depthwise: a strip of `vectors` vectors of neighbouring outputs, as far down as the call says. The last
- * vector begins `overlap` outputs earlier than it would, so as to end with the row; a row shorter than a
- * vector is one strip of `width` lanes. Where the window reaches beyond the row, and the padding is zero,
- * masks [kernel column][vector] keep what lies inside. */
+/* Depthwise: a strip of `vectors` vectors of outputs, as far down as the call says. By pixels they are
+ * neighbours in a row, and the last vector begins `overlap` outputs earlier than it would, so as to end with
+ * the row; a row shorter than a vector is one strip of `width` lanes. Where the window reaches beyond the
+ * row, and the padding is zero, masks [kernel column][first or last vector] keep what lies inside. By channels each vector
+ * is a pixel; where some of the columns are padding, or not in their order, a table says where they lie:
+ * column kx of vector v at columns[kx*column_tap + v*column_step]. */
 typedef struct dc_strip {
     ptrdiff_t at, out_at; /* elements from the beginning of a row of input and output */
     int vectors;
     ptrdiff_t overlap, width;
-    const void *masks; /* or NULL */
+    const void *masks;        /* or NULL */
+    const ptrdiff_t *columns; /* or NULL */
 } dc_strip;
 
-#define DC_PADDING_ROW PTRDIFF_MIN /* in row_at: a row of padding */
+#define DC_PADDING_ROW PTRDIFF_MIN /* in row_at, and in columns: padding */
 
 /* Depthwise: out[y][x] = start + sum over d, ky, kx of row(d, y*row_stride + ky)[x + tap_at[kx]] *
  * weights[d][kx][ky] for a band of rows of some planes, where row(d, i) lies at
- * row_at[d*depth_rows + i*row_step] of the plane, or is padding. */
+ * row_at[d*depth_rows + i*row_step] of the plane, or is padding. By channels, a plane is a vector of channels,
+ * which weights and start values have as many of; x and kx move by `step` and `tap_step` elements. */
 typedef struct dc_depthwise_strips {
+    bool by_channel;
     ptrdiff_t depths, kernel_rows, kernel_columns;
-    bool slides; /* a kernel of 3 x 3 that moves by one row */
+    bool slides; /* a kernel of 3 x 3 that moves by one row or two */
     ptrdiff_t row_stride, row_step, depth_rows;
-    const ptrdiff_t *row_at, *tap_at;
+    const ptrdiff_t *row_at;
+    const ptrdiff_t *tap_at;            /* by pixels, ... */
+    bool halved;                        /* ... whose outputs are two columns apart */
+    ptrdiff_t step, tap_step, out_step; /* by channels, ... */
+    ptrdiff_t column_step, column_tap, last_overlap; /* ... the last plane begins earlier */
+    int tile_stride; /* by channels, if not 0: strips are tiles, step is so many times tap_step */
     const void *source, *padding_row, *weights, *start;
     void *out;
     ptrdiff_t rows, out_row;
@@ -298,6 +308,12 @@ typedef struct dc_ordered {
     const void *source, *weights;
     void *out;
 } dc_ordered;
+
+/* Whether there are tiles for kernels of so many columns. */
+DC_INLINE bool dc_has_depthwise_tiles(ptrdiff_t columns, ptrdiff_t stride)
+{
+    return (columns == 3 || columns == 5 || columns == 7) && stride <= 2;
+}
 
 typedef struct dc_kernels {
     int lanes;
@@ -334,7 +350,8 @@ typedef struct dc_kernels {
     void (*swap)(const dc_swap *);
     void (*pick)(const dc_pick *);
     void (*spread)(const dc_spread_row *);
-    int strip_vectors; /* depthwise: the widest strip */
+    int strip_vectors;  /* depthwise: the widest strip, and ... */
+    int depthwise_tile; /* ... the widest tile of pixels; others have half as many, or one */
     void (*depthwise)(const dc_depthwise_strips *);
     void (*read_numbers)(const void *source, dc_number, ptrdiff_t count, void *out);
     void (*write_numbers)(const dc_numbers *);

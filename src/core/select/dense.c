@@ -26,6 +26,7 @@ static const double TRANSPOSED_IN_ONE_SET = 1.2; /* channels evict each other fr
 static const double SCATTERED = 1;               /* written four at a time */
 static const double WORTH_ROUNDING = 1.1;        /* see wastes_little in dense/pixel_lanes.c */
 static const double PACKED_PER_CYCLE = 1;        /* weights */
+static const double ALONE = 2; /* a group of one channel takes so much longer than estimated */
 
 /* ---- Panels ---- */
 
@@ -216,18 +217,27 @@ static dc_status schedule_dense(const dc_problem *p, const dc_kernels *kernels, 
 {
     if (dc_rows_serves(p, kernels))
         return dc_rows_schedule_of(p, s);
-    if (dc_depthwise_serves(p, kernels, s))
-        return DC_OK;
     const dc_schedule empty = *s;
-    const dc_status status = schedule_family(p, kernels, DC_CHANNEL_LANES, s);
+    dc_schedule depthwise = empty, other = empty;
+    const bool serves = dc_depthwise_serves(p, kernels, &depthwise);
+    if (serves && depthwise.family == DC_DEPTHWISE) {
+        *s = depthwise;
+        return DC_OK;
+    }
+    dc_status status = schedule_family(p, kernels, DC_CHANNEL_LANES, s);
     if (s->group_in == 0 || s->group_out == 0)
         return status;
-    dc_schedule other = empty;
-    if (schedule_family(p, kernels, DC_PIXEL_LANES, &other) != DC_OK)
-        return status;
-    if (status != DC_OK || dense_cycles(p, kernels, &other) < dense_cycles(p, kernels, s))
+    if (schedule_family(p, kernels, DC_PIXEL_LANES, &other) == DC_OK &&
+        (status != DC_OK || dense_cycles(p, kernels, &other) < dense_cycles(p, kernels, s))) {
         *s = other;
-    return DC_OK;
+        status = DC_OK;
+    }
+    if (serves && (status != DC_OK ||
+                   dc_depthwise_cycles(p, &depthwise) < ALONE * dense_cycles(p, kernels, s))) {
+        *s = depthwise;
+        status = DC_OK;
+    }
+    return status;
 }
 
 /* ---- The candidate ---- */
@@ -242,8 +252,8 @@ static double cycles(const dc_problem *p, const dc_kernels *kernels, const dc_sc
 {
     if (s->family == DC_ROW_TAPS)
         return dc_rows_cycles(p, kernels);
-    if (s->family == DC_DEPTHWISE)
-        return dc_depthwise_cycles(p, kernels, s);
+    if (s->family == DC_DEPTHWISE || s->family == DC_DEPTHWISE_CHANNELS)
+        return dc_depthwise_cycles(p, s);
     const double sums = dense_cycles(p, kernels, s);
     const double weights = (double)s->taps * (double)s->group_in * (double)p->out_channels;
     return p->packs_once ? sums : sums + weights / PACKED_PER_CYCLE;

@@ -9,12 +9,20 @@ enum {
     STAGE_BYTES = 192 * 1024, /* rows staged for one strip */
     MASK_BYTES = 32 * 1024,   /* of the strips at both ends of a row */
     MOST_ROWS = 4096,         /* of the input, for one band */
-    MOST_REACH = 1 << 14,     /* columns from the first to the last column of the kernel */
+    CHANNEL_BYTES = 192 * 1024, /* staged rows and sums of a vector of channels */
+    MOST_COLUMNS = 1 << 14,     /* of a zone */
+    MOST_REACH = 1 << 14,       /* columns from the first to the last column of the kernel */
 };
 
-/* Of a vector of outputs: per product, and per row of the kernel; of a plane, and of a call. */
-static const double PRODUCT_CYCLES = 0.62, ROW_CYCLES = 3, PLANE_CYCLES = 900,
-                    CALL_CYCLES = 4000;
+/* Cycles, on Zen 5 with AVX-512. */
+static const double PER_PIXEL_PRODUCT = 0.62; /* of a vector of pixels */
+static const double PER_PIXEL_TAP = 0.9;      /* of a strip, whatever its width */
+static const double CALL = 4000;
+static const double HALVED = 1.6;          /* every other column */
+static const double PER_CHANNEL_TAP = 0.8; /* of a vector of channels */
+static const double PER_VECTOR = 2;        /* of outputs */
+static const double TRANSPOSED = 7;        /* a vector of channels that lie apart */
+static const double COPIED = 4;            /* one whose channels are neighbours */
 
 static bool fits(const dc_problem *p, const dc_depthwise_schedule *d)
 {
@@ -29,27 +37,36 @@ static ptrdiff_t input_rows(const dc_problem *p, ptrdiff_t band)
            ((band - 1) * axis->stride + (axis->kernel - 1) * axis->dilation + 1);
 }
 
-bool dc_depthwise_serves(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
+static bool within_reach(const dc_problem *p)
+{
+    for (int a = 0; a < 3; a++) {
+        const dc_axis *axis = &p->axis[a];
+        if (axis->kernel > MOST_REACH || axis->dilation > MOST_REACH ||
+            axis->stride > MOST_REACH || (axis->kernel - 1) * axis->dilation > MOST_REACH)
+            return false;
+    }
+    return true;
+}
+
+static bool serves_pixels(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
 {
     const dc_axis *axis = p->axis;
     const bool planes =
         p->layout == DC_CHANNELS_FIRST || (p->in_channels == 1 && p->out_channels == 1);
-    if (s->group_in != 1 || s->group_out == 0 || !planes || axis[2].stride != 1)
+    if (s->group_in != 1 || s->group_out == 0 || !planes || axis[2].stride > 2)
         return false;
-    for (int a = 0; a < 3; a++)
-        if (axis[a].kernel > MOST_REACH || axis[a].dilation > MOST_REACH ||
-            axis[a].stride > MOST_REACH || (axis[a].kernel - 1) * axis[a].dilation > MOST_REACH)
-            return false;
+    if (!within_reach(p))
+        return false;
 
     dc_depthwise_schedule d = {.lanes = kernels->lanes, .vectors = kernels->strip_vectors};
     const ptrdiff_t width = d.lanes * d.vectors,
                     bytes = (ptrdiff_t)dc_element_bytes(p->element);
     const dc_phases phases = dc_axis_phases(&axis[2], width);
     d.staged_row = phases.planes * phases.length;
-    d.padding_row = (axis[2].kernel - 1) * axis[2].dilation + width;
+    d.padding_row = (axis[2].kernel - 1) * axis[2].dilation + width * axis[2].stride;
     d.zones = dc_ceil_div(axis[2].out, ZONE);
     d.strips = dc_ceil_div(dc_ceil_div(axis[2].out, d.zones) + 2 * d.lanes, width) + 1;
-    d.masked = dc_min(d.strips, MASK_BYTES / (axis[2].kernel * width * bytes));
+    d.masked = dc_min(d.strips, MASK_BYTES / (axis[2].kernel * 2 * d.lanes * bytes));
     d.band = dc_min(axis[1].out, BAND);
     d.rows = input_rows(p, d.band);
     while (!fits(p, &d) && d.band > 1) {
@@ -65,12 +82,90 @@ bool dc_depthwise_serves(const dc_problem *p, const dc_kernels *kernels, dc_sche
     return true;
 }
 
-double dc_depthwise_cycles(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
+/* Whether a band of so many rows and a zone fit into scratch, staged inputs and sums. */
+static bool fits_channels(const dc_problem *p, dc_depthwise_schedule *d)
+{
+    d->rows = input_rows(p, d->band);
+    d->columns = dc_axis_span(&p->axis[2], d->zone).extent;
+    d->staged_row = d->whole_rows ? p->axis[2].in : d->columns;
+    const double vectors =
+        (double)d->rows * (double)d->staged_row + (double)d->band * (double)d->zone;
+    return d->rows <= MOST_ROWS && d->columns <= MOST_COLUMNS &&
+           vectors * d->lanes * (double)dc_element_bytes(p->element) <= CHANNEL_BYTES;
+}
+
+static bool serves_channels(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
 {
     const dc_axis *axis = p->axis;
-    const double vectors = (double)axis[0].out * (double)axis[1].out *
-                           (double)dc_ceil_div(axis[2].out, kernels->lanes);
-    const double rows = (double)axis[0].kernel * (double)axis[1].kernel;
-    const double plane = vectors * (PRODUCT_CYCLES * (double)s->taps + ROW_CYCLES * rows);
-    return (plane + PLANE_CYCLES) * (double)p->out_channels + CALL_CYCLES;
+    if (s->group_in != 1 || s->group_out == 0 || !within_reach(p))
+        return false;
+    dc_depthwise_schedule d = {.lanes = kernels->lanes,
+                               .vectors = kernels->strip_vectors,
+                               .whole_rows = true,
+                               .zone = axis[2].out,
+                               .band = 1,
+                               .blocks = dc_ceil_div(p->in_channels, kernels->lanes)};
+    while (!fits_channels(p, &d)) {
+        d.whole_rows = false;
+        if (d.zone <= d.vectors)
+            return false;
+        d.zone = dc_ceil_div(d.zone, 2);
+    }
+    ptrdiff_t bands = dc_ceil_div(axis[1].out, BAND);
+    for (d.band = dc_ceil_div(axis[1].out, bands); !fits_channels(p, &d); bands++)
+        d.band = dc_ceil_div(axis[1].out, bands + 1);
+    d.zones = dc_ceil_div(axis[2].out, d.zone);
+    s->family = DC_DEPTHWISE_CHANNELS;
+    s->depthwise = d;
+    return true;
+}
+
+bool dc_depthwise_serves(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
+{
+    const dc_schedule empty = *s;
+    const bool pixels = serves_pixels(p, kernels, s);
+    dc_schedule other = empty;
+    if (!serves_channels(p, kernels, &other))
+        return pixels;
+    if (!pixels || dc_depthwise_cycles(p, &other) < dc_depthwise_cycles(p, s))
+        *s = other;
+    return true;
+}
+
+/* A row of pixels: each product of a vector, which costs more in narrow strips. */
+static double pixel_cycles(const dc_problem *p, const dc_schedule *s)
+{
+    const ptrdiff_t vectors = dc_ceil_div(p->axis[2].out, s->depthwise.lanes);
+    const ptrdiff_t strips = dc_ceil_div(vectors, s->depthwise.vectors);
+    const double products = (double)vectors * (double)s->taps;
+    const bool whole_line = s->depthwise.lanes * dc_element_bytes(p->element) == DC_LINE_BYTES;
+    const double row =
+        (PER_PIXEL_PRODUCT + (whole_line ? STRADDLING : 0)) * products +
+        (PER_PIXEL_TAP + (whole_line ? TAP_STRADDLING : 0)) * (double)strips * (double)s->taps +
+        PER_VECTOR * (double)vectors;
+    return row * (p->axis[2].stride == 2 ? HALVED : 1) * (double)p->out_channels *
+           (double)p->axis[0].out * (double)p->axis[1].out;
+}
+
+/* A vector of channels, and copying inputs and outputs that are not side by side. */
+static double channel_cycles(const dc_problem *p, const dc_schedule *s)
+{
+    const dc_depthwise_schedule *d = &s->depthwise;
+    const bool whole = p->in_channels >= d->lanes, last = p->layout == DC_CHANNELS_LAST;
+    const double filters = (double)s->group_out;
+    const double bands = (double)dc_ceil_div(p->axis[1].out, d->band) * (double)p->axis[0].out;
+    const double rows = (double)p->axis[1].out * (double)p->axis[0].out;
+    const double outputs = rows * (double)p->axis[2].out;
+    double cycles = filters * outputs * (PER_CHANNEL_TAP * (double)s->taps + PER_VECTOR);
+    if (!last || !whole)
+        cycles += bands * (double)d->rows * (double)d->staged_row * (double)d->zones *
+                  (last ? COPIED : TRANSPOSED);
+    if (!last || !whole || s->group_out > 1)
+        cycles += filters * outputs * (last ? COPIED : TRANSPOSED);
+    return cycles * (double)d->blocks;
+}
+
+double dc_depthwise_cycles(const dc_problem *p, const dc_schedule *s)
+{
+    return CALL + (s->family == DC_DEPTHWISE ? pixel_cycles(p, s) : channel_cycles(p, s));
 }

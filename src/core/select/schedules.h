@@ -33,10 +33,10 @@ double dc_rows_cycles(const dc_problem *problem, const dc_kernels *kernels);
 extern const dc_candidate dc_candidate_direct, dc_candidate_winograd, dc_candidate_fft,
     dc_candidate_separable;
 
-/* Whether the family "depthwise" serves the direct sum of a problem; makes its schedule if so. */
+/* The families of depthwise convolution: whether one of them serves the direct sum of a problem. Makes the
+ * schedule of the faster one if so. */
 bool dc_depthwise_serves(const dc_problem *problem, const dc_kernels *kernels,
                          dc_schedule *schedule);
-double dc_depthwise_cycles(const dc_problem *problem, const dc_kernels *kernels,
-                           const dc_schedule *schedule);
+double dc_depthwise_cycles(const dc_problem *problem, const dc_schedule *schedule);
 
 #endif

@@ -14,9 +14,10 @@ typedef enum dc_family {
     DC_PIXEL_LANES,    /* lanes are output pixels, weights are broadcast */
     DC_ROW_TRANSFORMS, /* lanes are signals: rows are transformed, spectra multiplied */
     DC_ROW_TAPS, /* lanes are outputs along one axis, taps a vector apart share what they load */
-    DC_SEPARABLE_FILTERS, /* two passes: along columns, then along rows */
-    DC_WINOGRAD_TILES,    /* products of transformed tiles */
-    DC_DEPTHWISE,         /* one filter over one plane, rows are read in place */
+    DC_SEPARABLE_FILTERS,  /* two passes: along columns, then along rows */
+    DC_WINOGRAD_TILES,     /* products of transformed tiles */
+    DC_DEPTHWISE,          /* one filter over one plane, rows are read in place */
+    DC_DEPTHWISE_CHANNELS, /* the same over as many planes as a vector has lanes */
     DC_FAMILIES,
 } dc_family;
 
@@ -88,13 +89,21 @@ typedef struct dc_winograd_schedule {
 
 /* Depthwise: bands of rows of outputs, cut into strips. */
 typedef struct dc_depthwise_schedule {
-    int lanes, vectors;      /* of a strip: at most so many vectors */
-    ptrdiff_t band;          /* rows of outputs, at most */
-    ptrdiff_t rows;          /* of the input that a band needs, over all kernel depths */
-    ptrdiff_t staged_row;    /* elements of a row that is staged for one strip */
-    ptrdiff_t padding_row;   /* elements of a row of padding */
-    ptrdiff_t zones, strips; /* parts of a row that are worked on together; strips of one */
-    ptrdiff_t masked;        /* strips that have masks, at most */
+    int lanes, vectors;   /* of a strip: at most so many vectors */
+    ptrdiff_t band;       /* rows of outputs, at most */
+    ptrdiff_t rows;       /* of the input that a band needs, over all kernel depths */
+    ptrdiff_t zones;      /* parts of a row that are worked on together */
+    ptrdiff_t staged_row; /* positions of a row that is staged: for one strip, or for a zone */
+
+    ptrdiff_t padding_row; /* elements of a row of padding */
+    ptrdiff_t strips;      /* of a zone, at most */
+    ptrdiff_t masked;      /* strips that have masks, at most */
+
+    /* channels */
+    ptrdiff_t blocks;  /* of channels: one for each vector of them */
+    bool whole_rows;   /* are staged without padding, otherwise zones with it */
+    ptrdiff_t zone;    /* outputs of a zone, at most */
+    ptrdiff_t columns; /* that they need */
 } dc_depthwise_schedule;
 
 /* How one image and group is cut. A block is a box of outputs whose inputs are staged (copied, padded
