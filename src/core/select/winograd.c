@@ -7,9 +7,9 @@ enum {
     MOST_CHANNELS = 1 << 20, /* offsets of 32 bits reach all taps of the depth */
     LONGEST_KERNEL = 7,
     K_BLOCK = 64,             /* longer sums of products would double the error */
-    WORK_BYTES = 1024 * 1024, /* transformed inputs and products of a block */
+    WORK_BYTES = 2048 * 1024, /* transformed inputs and products of a block */
     STAGE_BYTES = 48 * 1024,  /* staged inputs of a row of tiles */
-    FEWEST_TILES = 24,        /* of a block: each reads all weights */
+    FEWEST_TILES = 48,        /* of a block: each reads all weights */
     MOST_TILES = 96,
     SET_BYTES = 256, /* tiles this far apart meet in few sets of a cache */
     TALL = 4,        /* shorter tiles of products wait for their sums */

@@ -79,11 +79,61 @@ DC_INLINE V vclamp(V x, V low, V high)
 #error "LANES must be 2, 4, 8 or 16"
 #endif
 #undef vshuffle
+#undef SHUFFLES_ANY_WIDTH
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
+#define SHUFFLES_ANY_WIDTH
+#endif
+#endif
+#ifdef SHUFFLES_ANY_WIDTH
 #define vshuffle(a, b, index) __builtin_shufflevector(a, b, EACH_LANE(index))
-#endif
-#endif
-#ifndef vshuffle
+#else
 #define vshuffle(a, b, index) __builtin_shuffle(a, b, (MASK){EACH_LANE(index)})
 #endif
+
+/* vjoin: LANES/2 elements from each address, together; vsplit: the lower and the upper half of the lanes. */
+#undef EACH_LOWER_LANE
+#if LANES == 4
+#define EACH_LOWER_LANE(f) f(0), f(1)
+#elif LANES == 8
+#define EACH_LOWER_LANE(f) f(0), f(1), f(2), f(3)
+#elif LANES == 16
+#define EACH_LOWER_LANE(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)
+#endif
+#undef vjoin
+#undef vsplit
+#define vjoin NAME(join)
+#define vsplit NAME(split)
+#define SAME_LANE(j) (j)
+#define UPPER_LANE(j) (LANES / 2 + (j))
+#if LANES >= 4
+typedef T NAME(half)
+    __attribute__((vector_size(LANES * ELEMENT_BYTES / 2), aligned(ELEMENT_BYTES), may_alias));
+#if defined(SHUFFLES_ANY_WIDTH)
+DC_INLINE V vjoin(const T *low, const T *high)
+{
+    return __builtin_shufflevector(*(const NAME(half) *)low, *(const NAME(half) *)high,
+                                   EACH_LANE(SAME_LANE));
+}
+DC_INLINE void vsplit(V v, T *low, T *high)
+{
+    *(NAME(half) *)low = __builtin_shufflevector(v, v, EACH_LOWER_LANE(SAME_LANE));
+    *(NAME(half) *)high = __builtin_shufflevector(v, v, EACH_LOWER_LANE(UPPER_LANE));
+}
+#else
+DC_INLINE V vjoin(const T *low, const T *high)
+{
+    V both;
+    __builtin_memcpy(&both, low, sizeof both / 2);
+    __builtin_memcpy((T *)&both + LANES / 2, high, sizeof both / 2);
+    return both;
+}
+DC_INLINE void vsplit(V v, T *low, T *high)
+{
+    __builtin_memcpy(low, &v, sizeof v / 2);
+    __builtin_memcpy(high, (T *)&v + LANES / 2, sizeof v / 2);
+}
+#endif
+#endif
+#undef SAME_LANE
+#undef UPPER_LANE
