@@ -130,11 +130,12 @@ def conv2d(
         Written and returned. Any strides; must not share memory with an input.
     algorithm : str
         "auto" chooses by the shapes alone. "direct" sums products as the definition reads, and
-        is exact for small whole numbers. "winograd" (stride 1, kernels of 2 to 7 positions, at
-        least 8 channels per group) takes two to four times less products, with errors as small
-        for data of one magnitude. "fft" transforms rows and pays for kernels from about 10
-        wide. "separable" needs one input channel per group and filters that are outer products;
-        "auto" does not take it.
+        is exact for small whole numbers. "winograd" (kernels of 2 to 7 positions with stride
+        1, of 3 to 5 with stride 2, at least 8 channels per group) takes two to four times less
+        products, with errors as small for data of one magnitude. Its weights take 4 times
+        their memory for 3x3, and 9 times with stride 2. "fft" transforms rows and pays for
+        kernels from about 10 wide. "separable" needs one input channel per group and filters
+        that are outer products; "auto" does not take it.
     threads : int, optional
         `get_num_threads()` if not given. The result has the same bits with any number.
 
