@@ -10,10 +10,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import directconv
-from directconv import signal
+from directconv import ndimage, signal
 from support import same_bits
 
 scipy_signal = pytest.importorskip("scipy.signal")
+scipy_ndimage = pytest.importorskip("scipy.ndimage")
 
 DTYPES = ("bool", "uint8", "int16", "int32", "int64", "float32", "float64", "complex64",
           "complex128", "longdouble")  # fmt: skip
@@ -194,3 +195,21 @@ def test_errors_are_of_scipys_types(call):
 
 def test_more_threads_than_work_are_served():
     assert signal.convolve([1.0, 2], [3.0], threads=directconv.get_num_threads() + 5).size == 2
+
+
+@pytest.mark.parametrize("size", [3, 9, 13, 31])
+@pytest.mark.parametrize("dtype", ["i4", "u2", "u1"])
+def test_whole_numbers_stay_whole_with_large_kernels(size, dtype):
+    """The core's Fourier transforms were taken here once, and their fractions dropped."""
+    rng = np.random.default_rng(size)
+    limits = np.iinfo(dtype)
+    x = rng.integers(limits.min, limits.max, (90, 120)).astype(dtype)
+    kernel = rng.integers(0, 2, (size, size)).astype(bool)
+    np.testing.assert_array_equal(
+        signal.correlate2d(x, kernel), scipy_signal.correlate2d(x, kernel)
+    )
+    x = x // size**2  # what does not fit is nobody's result in SciPy
+    np.testing.assert_array_equal(
+        ndimage.correlate(x, kernel.astype(np.float64), mode="wrap"),
+        scipy_ndimage.correlate(x, kernel.astype(np.float64), mode="wrap"),
+    )

@@ -34,6 +34,7 @@ from directconv._filter_run import correlate
 from directconv._spec import Array
 
 __all__ = [
+    "exact_algorithm",
     "filter_to_integers",
 ]
 
@@ -52,7 +53,8 @@ def filter_to_integers(
     whole = None
     if x.dtype.kind in "biu":
         whole = Whole.of(kernel, largest, float(np.real(border.value)))
-    by_fft = _by_fft(kernel, output.shape, how.algorithm, whole)
+    algorithm = exact_algorithm(kernel, output.shape, how.algorithm, whole)
+    by_fft = algorithm == "fft"
     if not by_fft and _cut_off_by_core(
         x, kernel, before, border, output, how, line, divisor, whole, largest
     ):
@@ -60,9 +62,9 @@ def filter_to_integers(
     compute = whole.dtype if whole else np.dtype(np.float64)
     shift = whole.shift if whole else 0
     taps = np.ldexp(kernel, shift).astype(compute)
-    algorithm, points = how.algorithm, 0
+    points = 0
     if by_fft:
-        algorithm, points = "fft", tile_points(output.shape, kernel.shape)
+        points = tile_points(output.shape, kernel.shape)
         compute, taps = np.dtype(np.float64), taps.astype(np.float64)
     unsure = doubt(np.ldexp(kernel, shift), largest, points)
     rounds = whole is not None and points > 0 and unsure < 0.25
@@ -89,6 +91,22 @@ def filter_to_integers(
 
     run_in_bands(
         x, kernel.shape[0], before, border, output, compute, run, how, points > 0, finish
+    )
+
+
+def exact_algorithm(
+    kernel: Array, shape: tuple[int, ...], algorithm: str, whole: Whole | None
+) -> str:
+    """Settle how to sum such that whole numbers stay whole: "direct", "separable" or "fft".
+
+    Only tiles by FFT come with a bound for `doubt`, so the core's own transforms are not used.
+    """
+    if _by_fft(kernel, shape, algorithm, whole):
+        return "fft"
+    return (
+        "separable"
+        if choose(kernel.dtype, kernel, shape, algorithm)[0] == "passes"
+        else "direct"
     )
 
 

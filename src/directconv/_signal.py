@@ -12,8 +12,9 @@ from directconv._borders import window
 from directconv._fft_tiles import correlate_by_fft
 from directconv._filter_arguments import thread_count
 from directconv._filter_casts import Whole, doubt, largest_magnitude, store
-from directconv._filter_choice import Border, uses_fft
+from directconv._filter_choice import Border
 from directconv._filter_cost import tile_points
+from directconv._filter_integers import exact_algorithm
 from directconv._filter_run import correlate
 from directconv._spec import Array
 
@@ -101,19 +102,23 @@ def correlate_arrays(
     count = thread_count(threads)
     if 0 in shape:
         return np.empty(shape, dtype)
+    whole = _whole(x, kernel, border) if dtype.kind in "biu" else None
     if dtype.kind in "biu":
-        compute = _exact_dtype(x, kernel, border)
+        compute = whole.dtype if whole else None
     else:
         compute = np.dtype(np.float32) if dtype == np.float16 else dtype
     if compute is None or compute.name not in _COMPUTED:
         return _shift_and_add(x, kernel, before, border, shape, dtype, axes)
     rounds = False
-    if dtype.kind in "biu" and uses_fft(kernel.astype(compute), tuple(shape), algorithm):
-        compute = np.dtype(np.float64)
-        points = tile_points(shape, kernel.shape)
-        largest = max(largest_magnitude(x), abs(float(np.real(border.value))))
-        rounds = doubt(kernel.astype(np.float64), largest, points) < 0.25
-        algorithm = "fft" if rounds else "direct"
+    if whole is not None:
+        weights = kernel.astype(np.float64)
+        algorithm = exact_algorithm(weights, tuple(shape), algorithm, whole)
+        if algorithm == "fft":
+            compute = np.dtype(np.float64)
+            points = tile_points(shape, kernel.shape)
+            largest = max(largest_magnitude(x), abs(float(np.real(border.value))))
+            rounds = doubt(weights, largest, points) < 0.25
+            algorithm = "fft" if rounds else "direct"
     out = np.empty(shape, compute)
     source = x.astype(compute, copy=False)
     real = compute.kind == "c" and kernel.dtype.kind != "c"
@@ -134,14 +139,13 @@ def correlate_arrays(
     return result
 
 
-def _exact_dtype(x: Array, kernel: Array, border: Border) -> np.dtype[Any] | None:
+def _whole(x: Array, kernel: Array, border: Border) -> Whole | None:
     """Return the float dtype that holds all sums of integers exactly, if there is one."""
     value = float(np.real(border.value))
     largest = max(largest_magnitude(x), abs(value))
-    whole = Whole.of(kernel.astype(np.float64), largest, value)
-    if whole is None or largest_magnitude(kernel) > 2.0**53 or largest > 2.0**53:
+    if largest_magnitude(kernel) > 2.0**53 or largest > 2.0**53:
         return None
-    return whole.dtype
+    return Whole.of(kernel.astype(np.float64), largest, value)
 
 
 def _broadcast(
