@@ -60,4 +60,14 @@ bool dc_axis_inside(const dc_axis *axis, ptrdiff_t first, ptrdiff_t outputs);
 /* Whether each filter of the weights is one run of memory, [input channel][tap]. */
 bool dc_filters_are_runs(const dc_axis axis[3], const dc_tensor *weights);
 
+/* The axis with steps that nobody takes, which may be of any size, as one. */
+DC_INLINE dc_axis dc_axis_settled(dc_axis axis)
+{
+    if (axis.out <= 1)
+        axis.stride = 1;
+    if (axis.kernel == 1)
+        axis.dilation = 1;
+    return axis;
+}
+
 #endif

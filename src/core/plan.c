@@ -7,6 +7,7 @@
 #include "depthwise/depthwise.h"
 #include "dispatch.h"
 #include "fft/fft.h"
+#include "geometry.h"
 #include "memory.h"
 #include "rows/row_taps.h"
 #include "separable/separable.h"
@@ -56,7 +57,7 @@ static void reorder_axes(dc_plan *plan)
         for (int a = 0; a < 3; a++) {
             const dc_axis *axis = &given.axis[a];
             if ((axis->out == 1 && axis->kernel == 1) == idle) {
-                plan->problem.axis[count] = *axis;
+                plan->problem.axis[count] = dc_axis_settled(*axis);
                 plan->order[count++] = a;
             }
         }

@@ -64,6 +64,8 @@ static task place_task(const dc_gradient_call *c, ptrdiff_t index, char *scratch
     t.groups = dc_min(s->bunch, c->problem->groups - t.first_group);
     t.first_channel = dc_split(s->group_in, s->chunks, chunk);
     t.channels = dc_split(s->group_in, s->chunks, chunk + 1) - t.first_channel;
+    if (!scratch) /* results are only stored */
+        return t;
     t.stage = scratch + 64;
     t.grads = t.stage + dc_aligned(s->stage_elements * (size_t)t.bytes);
     return t;

@@ -43,7 +43,7 @@ static void reorder_axes(dc_gradient *g)
         for (int a = 0; a < 3; a++) {
             const dc_axis *axis = &given.axis[a];
             if ((axis->out == 1 && axis->kernel == 1) == idle) {
-                g->problem.axis[count] = *axis;
+                g->problem.axis[count] = dc_axis_settled(*axis);
                 g->order[count++] = a;
             }
         }

@@ -84,6 +84,8 @@ static task place_task(const dc_gradient_call *c, ptrdiff_t index, char *scratch
     t.lanes = dc_min(t.row, s->group_out - t.lane);
     t.first_channel = dc_split(s->group_in, s->chunks, chunk);
     t.channels = dc_split(s->group_in, s->chunks, chunk + 1) - t.first_channel;
+    if (!scratch) /* results are only stored */
+        return t;
     t.placed = (ptrdiff_t *)scratch;
     t.pixel_at = (int32_t *)(scratch + 64);
     t.stage = scratch + 64 + pixel_bytes(s);
@@ -106,8 +108,8 @@ static bool may_read_input(const dc_problem *p, const dc_gradient_schedule *s,
         const dc_axis *axis = &p->axis[a];
         if (!dc_axis_inside(axis, 0, axis->out))
             return false;
-        const double most =
-            (double)(s->block[a + 1] * axis->stride) + (double)(axis->kernel * axis->dilation);
+        const double most = (double)s->block[a + 1] * (double)axis->stride +
+                            (double)axis->kernel * (double)axis->dilation;
         reach += most * (double)dc_max(stride[a + 2], 0);
         least += most * (double)dc_min(stride[a + 2], 0);
     }
