@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-__all__ = ["FAMILIES", "LAYERS", "Layer", "select"]
+__all__ = ["FAMILIES", "LAYERS", "Layer", "named", "select"]
 
 Extents = tuple[int, ...]
 
@@ -64,17 +64,19 @@ class Layer:
         return 2 * self.macs
 
 
-def _layer(
+def named(
     label: str,
     channels: str,
     spatial: Extents,
     kernel: int | Extents,
     *,
+    batch: int = 1,
     stride: int = 1,
     padding: int | Extents = 0,
+    dilation: int = 1,
     groups: int = 1,
 ) -> Layer:
-    """Build a layer of one image; the first word of its name is its family."""
+    """Build a layer; the first word of its name is its family."""
     dims = len(spatial)
     in_channels, out_channels = map(int, channels.split("-"))
 
@@ -85,14 +87,14 @@ def _layer(
         name=label,
         family=label.split()[0],
         dims=dims,
-        batch=1,
+        batch=batch,
         in_channels=in_channels,
         spatial=spatial,
         out_channels=out_channels,
         kernel=per_axis(kernel),
         stride=per_axis(stride),
         padding=per_axis(padding),
-        dilation=per_axis(1),
+        dilation=per_axis(dilation),
         groups=groups,
     )
 
@@ -100,31 +102,31 @@ def _layer(
 _HD = (1080, 1920)
 
 LAYERS: tuple[Layer, ...] = (
-    _layer("resnet50 7x7s2 3-64 224", "3-64", (224, 224), 7, stride=2, padding=3),
-    _layer("resnet50 1x1 64-256 56", "64-256", (56, 56), 1),
-    _layer("resnet50 3x3 64-64 56", "64-64", (56, 56), 3, padding=1),
-    _layer("resnet50 3x3s2 128-128 56", "128-128", (56, 56), 3, stride=2, padding=1),
-    _layer("resnet50 3x3 128-128 28", "128-128", (28, 28), 3, padding=1),
-    _layer("resnet50 3x3 256-256 14", "256-256", (14, 14), 3, padding=1),
-    _layer("resnet50 1x1 1024-256 14", "1024-256", (14, 14), 1),
-    _layer("resnet50 3x3 512-512 7", "512-512", (7, 7), 3, padding=1),
-    _layer("vgg16 3x3 64-64 224", "64-64", (224, 224), 3, padding=1),
-    _layer("vgg16 3x3 512-512 28", "512-512", (28, 28), 3, padding=1),
-    _layer("mobilenet dw3x3 32 112", "32-32", (112, 112), 3, padding=1, groups=32),
-    _layer("mobilenet dw3x3s2 96 112", "96-96", (112, 112), 3, stride=2, padding=1, groups=96),
-    _layer("mobilenet 1x1 96-24 56", "96-24", (56, 56), 1),
-    _layer("mobilenet dw3x3 384 14", "384-384", (14, 14), 3, padding=1, groups=384),
-    _layer("resnext g32 3x3 128-128 56", "128-128", (56, 56), 3, padding=1, groups=32),
-    _layer("images grey 3x3 1080p", "1-1", _HD, 3, padding=1),
-    _layer("images grey 5x5 1080p", "1-1", _HD, 5, padding=2),
-    _layer("images grey 7x7 1080p", "1-1", _HD, 7, padding=3),
-    _layer("images rgb 3x3 1080p", "3-3", _HD, 3, padding=1, groups=3),
-    _layer("audio wav2vec k10s5 1-512", "1-512", (16000,), 10, stride=5),
-    _layer("audio wav2vec k3s2 512-512", "512-512", (3199,), 3, stride=2),
-    _layer("audio low-pass 101 taps", "1-1", (160000,), 101, padding=50),
-    _layer("video c3d 3x3x3 64-128", "64-128", (8, 28, 28), 3, padding=1),
-    _layer("video unet3d 3x3x3 32-32", "32-32", (32, 32, 32), 3, padding=1),
-    _layer("video temporal 5x1x1", "1-1", (16, 240, 320), (5, 1, 1), padding=(2, 0, 0)),
+    named("resnet50 7x7s2 3-64 224", "3-64", (224, 224), 7, stride=2, padding=3),
+    named("resnet50 1x1 64-256 56", "64-256", (56, 56), 1),
+    named("resnet50 3x3 64-64 56", "64-64", (56, 56), 3, padding=1),
+    named("resnet50 3x3s2 128-128 56", "128-128", (56, 56), 3, stride=2, padding=1),
+    named("resnet50 3x3 128-128 28", "128-128", (28, 28), 3, padding=1),
+    named("resnet50 3x3 256-256 14", "256-256", (14, 14), 3, padding=1),
+    named("resnet50 1x1 1024-256 14", "1024-256", (14, 14), 1),
+    named("resnet50 3x3 512-512 7", "512-512", (7, 7), 3, padding=1),
+    named("vgg16 3x3 64-64 224", "64-64", (224, 224), 3, padding=1),
+    named("vgg16 3x3 512-512 28", "512-512", (28, 28), 3, padding=1),
+    named("mobilenet dw3x3 32 112", "32-32", (112, 112), 3, padding=1, groups=32),
+    named("mobilenet dw3x3s2 96 112", "96-96", (112, 112), 3, stride=2, padding=1, groups=96),
+    named("mobilenet 1x1 96-24 56", "96-24", (56, 56), 1),
+    named("mobilenet dw3x3 384 14", "384-384", (14, 14), 3, padding=1, groups=384),
+    named("resnext g32 3x3 128-128 56", "128-128", (56, 56), 3, padding=1, groups=32),
+    named("images grey 3x3 1080p", "1-1", _HD, 3, padding=1),
+    named("images grey 5x5 1080p", "1-1", _HD, 5, padding=2),
+    named("images grey 7x7 1080p", "1-1", _HD, 7, padding=3),
+    named("images rgb 3x3 1080p", "3-3", _HD, 3, padding=1, groups=3),
+    named("audio wav2vec k10s5 1-512", "1-512", (16000,), 10, stride=5),
+    named("audio wav2vec k3s2 512-512", "512-512", (3199,), 3, stride=2),
+    named("audio low-pass 101 taps", "1-1", (160000,), 101, padding=50),
+    named("video c3d 3x3x3 64-128", "64-128", (8, 28, 28), 3, padding=1),
+    named("video unet3d 3x3x3 32-32", "32-32", (32, 32, 32), 3, padding=1),
+    named("video temporal 5x1x1", "1-1", (16, 240, 320), (5, 1, 1), padding=(2, 0, 0)),
 )
 
 FAMILIES: tuple[str, ...] = tuple(dict.fromkeys(layer.family for layer in LAYERS))
