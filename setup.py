@@ -96,12 +96,10 @@ class BuildVariants(build_ext):
 
     def openmp(self) -> tuple[list[str], list[str]]:
         """Flags of compiler and linker for OpenMP, none if it is absent or not wanted."""
-        wanted = os.environ.get("DIRECTCONV_OPENMP", "1")
-        regions = ["-DDC_OPENMP_REGIONS=1"] if wanted == "regions" else []
-        if wanted != "0":
+        if os.environ.get("DIRECTCONV_OPENMP", "1") != "0":
             for flags, link in OPENMP_FLAGS:
                 if self.accepts(self.spelled(flags), OPENMP_PROBE, link):
-                    return self.spelled(flags) + regions, link
+                    return self.spelled(flags), link
         self.announce("directconv: building without OpenMP (one thread)", level=3)
         return [], []
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import directconv
+from directconv import _core, _runtime
 from support import isa_in_use
 
 settings.register_profile(
@@ -33,3 +34,12 @@ def isa(request):
 @pytest.fixture
 def rng():
     return np.random.default_rng(20240229)
+
+
+@pytest.fixture(params=["pool", "openmp"] if _core.has_openmp() else ["pool"])
+def threading_model(request):
+    """The test runs once on threads of our own and once on those of OpenMP."""
+    before = _runtime.current_threading()
+    _runtime.use_threading(request.param)
+    yield request.param
+    _runtime.use_threading(before)

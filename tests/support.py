@@ -100,9 +100,12 @@ VARIABLES = ("DIRECTCONV_", "OMP_")  # a fresh interpreter starts without these
 
 
 def run_python(code, timeout=60, **environment):
-    """Run code in a fresh interpreter, with these variables of ours set and no others."""
+    """Run code in a fresh interpreter, with these variables of ours set and no others.
+
+    Its threads are of the kind that is in use here.
+    """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(VARIABLES)}
-    env = inherited | environment
+    env = inherited | {"DIRECTCONV_THREADING": _runtime.current_threading()} | environment
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout, env=env
     )

@@ -164,5 +164,5 @@ def test_show_config(isa, capsys):
     out = capsys.readouterr().out
     assert re.match(r"directconv \d+\.\d+", out)
     assert f"instruction set: {isa} (present: {', '.join(HERE)})" in out
-    assert re.search(r"OpenMP: (yes|no), threads: \d+", out)
+    assert re.search(r"OpenMP: (yes|no), threads: \d+ \((pool|openmp)\)", out)
     assert re.search(r"compiler: \S+", out)

@@ -23,6 +23,7 @@ def right(threads=2):
     return all(bool((abs(y - 288) < 1e-3).all()) for y in results)
 assert right()
 """
+pytestmark = pytest.mark.usefixtures("threading_model")
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs fork and signals")
 
 

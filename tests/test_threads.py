@@ -22,6 +22,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 needs_tasks = pytest.mark.skipif(
     not Path("/proc/self/task").exists(), reason="threads are counted in /proc"
 )
+both_ways = pytest.mark.usefixtures("threading_model")
 
 ASK = "import directconv as d; print(d.get_num_threads())"
 # A convolution large enough for several threads, and what it must give.
@@ -88,6 +89,18 @@ def test_the_default_is_what_the_scheduler_gives():
     assert 1 <= int(printed_by(ASK)) <= len(os.sched_getaffinity(0))
     code = f"import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); {ASK}"
     assert printed_by(code) == "1"
+
+
+@needs_openmp
+def test_the_kind_of_threads():
+    ask = "from directconv import _runtime; print(_runtime.config()['threading'])"
+    assert printed_by(ask, DIRECTCONV_THREADING="") == "pool"
+    assert printed_by(ask, DIRECTCONV_THREADING="openmp") == "openmp"
+    run = run_python("import directconv", DIRECTCONV_THREADING="tbb")
+    assert run.stderr.strip().splitlines()[-1] == (
+        "ImportError: DIRECTCONV_THREADING names 'tbb', which is unknown or absent; "
+        "present: pool, openmp"
+    )
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "2.5", " ", "1,2"])
@@ -178,6 +191,7 @@ def control_group():
         group.rmdir()
 
 
+@both_ways
 @needs_openmp
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two processors")
 @pytest.mark.parametrize(
@@ -192,6 +206,7 @@ def test_a_real_control_group_is_obeyed(control_group, environment, expected):
 # Threads that compute
 
 
+@both_ways
 @needs_openmp
 @needs_tasks
 def test_one_thread_starts_none_and_more_start_what_they_need():
@@ -211,12 +226,14 @@ print(after_one - before, after_small - before, tasks() - before)
     assert printed_by(code) == "0 0 2"
 
 
+@both_ways
 @pytest.mark.parametrize("threads", [1, 2, 3, 100, 2**31 - 1])
 def test_more_threads_than_processors_or_work(threads):
     x, w = np.ones((1, 2, 30, 30), np.float32), np.ones((3, 2, 3, 3), np.float32)
     assert (directconv.conv2d(x, w, threads=threads) == 18).all()
 
 
+@both_ways
 def test_many_python_threads_at_once(restored):
     """Eight callers, each with threads of its own, all with their own answer."""
     directconv.set_num_threads(2)
@@ -242,6 +259,7 @@ def test_many_python_threads_at_once(restored):
     assert not wrong
 
 
+@both_ways
 def test_the_gil_is_released():
     """This thread goes on while another one convolves. It would stand still otherwise."""
     x, w = np.ones((1, 64, 120, 120)), np.ones((64, 64, 3, 3))
@@ -275,6 +293,7 @@ def test_the_gil_is_released():
 # Forks
 
 
+@both_ways
 @needs_fork
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_forked_child_computes(threads):
@@ -300,6 +319,7 @@ print([os.waitpid(child, 0)[1] for child in children], right(3))
     assert printed_by(code, timeout=60) == "[0, 0, 0] True"
 
 
+@both_ways
 @needs_fork
 def test_a_child_forked_by_another_thread_computes():
     code = (
@@ -322,6 +342,7 @@ print(status, right(3))
     assert printed_by(code, timeout=60) == "[0] True"
 
 
+@both_ways
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(tmp_path, method):
     """Pools of processes, each with its threads; the layer travels by pickle."""
@@ -355,6 +376,7 @@ if __name__ == "__main__":
     assert printed == "[0.0, 144.0, 288.0, 432.0]"
 
 
+@both_ways
 @needs_fork
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_child_forked_in_the_midst_of_a_call_computes():
@@ -382,6 +404,7 @@ print(set(status), right(3))
     assert printed_by(code, timeout=60, PYTHONWARNINGS="ignore") == "{0} True"
 
 
+@both_ways
 def test_the_interpreter_ends_while_threads_compute():
     code = (
         LARGE
@@ -414,6 +437,7 @@ print(getattr(sys, "_is_gil_enabled", lambda: True)() == before)
     assert printed_by(code) == "True"
 
 
+@both_ways
 def test_threads_share_layers_and_what_is_remembered():
     """Layers keep the last shape, functions the last calls: eight threads replace both at once.
 

@@ -183,5 +183,8 @@ double dc_fma_operations(int isa, dc_element element, ptrdiff_t repeats);
 
 bool dc_has_openmp(void);
 int dc_openmp_threads(void);
+/* Whether calls compute on the threads of OpenMP regions, not on those of a pool. The only setting that
+ * the library keeps, since threads are the process's. */
+void dc_use_openmp_regions(bool wanted);
 
 #endif

@@ -7,11 +7,9 @@
 #include <omp.h>
 #endif
 
-/* Whether threads are those of an OpenMP region even where there is the pool. Never in a forked child,
- * where libgomp would wait for threads that exist in the parent only. */
-#ifndef DC_OPENMP_REGIONS
-#define DC_OPENMP_REGIONS 0
-#endif
+static _Atomic bool regions_wanted;
+
+void dc_use_openmp_regions(bool wanted) { atomic_store(&regions_wanted, wanted); }
 
 bool dc_has_openmp(void)
 {
@@ -44,7 +42,8 @@ void dc_parallel(int threads, dc_work *work, void *context)
         return;
     }
 #if defined(DC_POOL)
-    if (!DC_OPENMP_REGIONS || dc_pool_after_fork()) {
+    /* In a forked child libgomp would wait for threads that exist in the parent only. */
+    if (!atomic_load_explicit(&regions_wanted, memory_order_relaxed) || dc_pool_after_fork()) {
         dc_pool_run(threads, omp_get_num_procs(), work, context);
         return;
     }

@@ -1,5 +1,6 @@
-/* How many threads there are, and running a function on them. The only place that knows OpenMP, which
- * says how many; where there are POSIX threads, those that compute are a pool of our own. */
+/* How many threads there are, and running a function on them. The only place that knows OpenMP. It says
+ * how many; those that compute are a pool of our own, or the threads of OpenMP regions: where there are
+ * no POSIX threads, and where the process wants it. */
 #ifndef DC_PARALLEL_H
 #define DC_PARALLEL_H
 
@@ -10,6 +11,9 @@ bool dc_has_openmp(void);
 /* What the OpenMP runtime would use now (1 without OpenMP): OMP_NUM_THREADS, affinity, and any
  * limit that the program set at run time. */
 int dc_openmp_threads(void);
+
+/* For all calls of the process from now on; without effect where there is no OpenMP or no pool. */
+void dc_use_openmp_regions(bool wanted);
 
 /* Calls work(context, thread, team) for the threads 0..team-1, where `team` is at most `threads`. Several
  * may run on the same thread, one after another, so none may wait for another. Works in a forked

@@ -101,6 +101,7 @@ cdef extern from "directconv.h" nogil:
     double dc_fma_operations(int, dc_element, Py_ssize_t)
     bint dc_has_openmp()
     int dc_openmp_threads()
+    void dc_use_openmp_regions(bint wanted)
 
 cdef extern from *:
     """
@@ -522,3 +523,7 @@ def openmp_threads():
 
 def compiler():
     return DC_COMPILER.decode()
+
+
+def use_openmp_regions(bint wanted):
+    dc_use_openmp_regions(wanted)

@@ -13,11 +13,13 @@ __all__ = [
     "available_isas",
     "config",
     "current_isa",
+    "current_threading",
     "fma_peak",
     "get_num_threads",
     "set_num_threads",
     "show_config",
     "use_isa",
+    "use_threading",
 ]
 
 ELEMENTS = {"float32": 0, "float64": 1}
@@ -26,6 +28,7 @@ ISAS = _core.isas()
 # The number asked for, and what OpenMP allowed then: a lower value since then is a limit
 # that somebody set on purpose (threadpoolctl), and holds for us as well.
 _asked: tuple[int, int] | None = None
+_threading = "pool"
 
 
 def get_num_threads() -> int:
@@ -113,6 +116,18 @@ def use_isa(name: str) -> None:
     _isa = name
 
 
+def current_threading() -> str:
+    """Return whose threads compute: "pool" or "openmp"."""
+    return _threading
+
+
+def use_threading(name: str) -> None:
+    """Compute on "pool", threads of our own, or on those of "openmp" regions, from now on."""
+    global _threading
+    _core.use_openmp_regions(name == "openmp")
+    _threading = name
+
+
 def config() -> dict[str, object]:
     """Return the facts that `show_config` prints, as a dictionary."""
     from importlib.metadata import version  # slow to import
@@ -123,6 +138,7 @@ def config() -> dict[str, object]:
         "isas": available_isas(),
         "openmp": _core.has_openmp(),
         "threads": get_num_threads(),
+        "threading": _threading,
         "compiler": _core.compiler(),
     }
 
@@ -138,7 +154,10 @@ def show_config() -> None:
     facts = config()
     print(f"directconv {facts['version']}")
     print(f"instruction set: {facts['isa']} (present: {', '.join(ISAS)})")
-    print(f"OpenMP: {'yes' if facts['openmp'] else 'no'}, threads: {facts['threads']}")
+    print(
+        f"OpenMP: {'yes' if facts['openmp'] else 'no'}, "
+        f"threads: {facts['threads']} ({facts['threading']})"
+    )
     print(f"compiler: {facts['compiler']}")
 
 
@@ -233,9 +252,21 @@ def _environment_isa() -> str:
     return name
 
 
+def _environment_threading() -> str:
+    name = os.environ.get("DIRECTCONV_THREADING", "") or "pool"
+    present = ["pool", "openmp"] if _core.has_openmp() else ["pool"]
+    if name not in present:
+        raise ImportError(
+            f"DIRECTCONV_THREADING names {name!r}, which is unknown or absent; "
+            f"present: {', '.join(present)}"
+        )
+    return name
+
+
 _limit = None if os.environ.get("OMP_NUM_THREADS") else _control_group_limit()
 _DEFAULT_LIMIT = _limit if _limit is not None else 2**31 - 1
 _isa = _environment_isa()
+use_threading(_environment_threading())
 _wanted = _environment_threads()
 if _wanted is not None:
     set_num_threads(_wanted)
