@@ -32,6 +32,12 @@ def module(name):
     return importlib.import_module(f"directconv.{name}")
 
 
+def test_the_version_is_an_attribute():
+    assert directconv.__version__ == metadata.version("directconv")
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        directconv.nothing  # noqa: B018
+
+
 def test_public_names():
     assert len(set(directconv.__all__)) == len(directconv.__all__)
     for name in directconv.__all__:

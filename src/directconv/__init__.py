@@ -43,3 +43,11 @@ __all__ = [
     "show_config",
     "signal",
 ]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version  # slow to import, and seldom asked for
+
+        return version("directconv")
+    raise AttributeError(f"module 'directconv' has no attribute {name!r}")
