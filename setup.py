@@ -100,8 +100,9 @@ class BuildVariants(build_ext):
             for flags, link in OPENMP_FLAGS:
                 if self.accepts(self.spelled(flags), OPENMP_PROBE, link):
                     return self.spelled(flags), link
-        self.announce("directconv: building without OpenMP (one thread)", level=3)
-        return [], []
+        self.announce("directconv: building without OpenMP", level=3)
+        threads = [flag for flag in ["-pthread"] if self.accepts([flag], PROBE, [flag])]
+        return threads, list(threads)
 
     def build_extension(self, ext: Extension) -> None:
         openmp, link = self.openmp()

@@ -17,6 +17,7 @@ import directconv
 from directconv import _core, _runtime
 from support import printed_by, run_python
 
+needs_threads = pytest.mark.skipif(not _core.has_threads(), reason="built without threads")
 needs_openmp = pytest.mark.skipif(not _core.has_openmp(), reason="built without OpenMP")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 needs_tasks = pytest.mark.skipif(
@@ -49,7 +50,7 @@ def restored():
 # Asking for a number
 
 
-@needs_openmp
+@needs_threads
 @pytest.mark.parametrize("n", [1, 2, 7, np.int32(3)])
 def test_set_and_get(restored, n):
     assert directconv.set_num_threads(n) is None
@@ -69,7 +70,7 @@ def test_what_is_not_a_number_of_threads_is_refused(restored, n, error):
     assert directconv.get_num_threads() == before
 
 
-@needs_openmp
+@needs_threads
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
@@ -192,7 +193,7 @@ def control_group():
 
 
 @both_ways
-@needs_openmp
+@needs_threads
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two processors")
 @pytest.mark.parametrize(
     ("environment", "expected"), [({}, "1"), ({"OMP_NUM_THREADS": "2"}, "2")]
@@ -207,7 +208,7 @@ def test_a_real_control_group_is_obeyed(control_group, environment, expected):
 
 
 @both_ways
-@needs_openmp
+@needs_threads
 @needs_tasks
 def test_one_thread_starts_none_and_more_start_what_they_need():
     code = (

@@ -1,5 +1,27 @@
 /* See cpu.h. */
+#ifdef __linux__
+#define _GNU_SOURCE /* sched_getaffinity */
+#include <sched.h>
+#endif
+#ifndef _WIN32
+#include <unistd.h>
+#endif
 #include "cpu.h"
+
+int dc_cpu_count(void)
+{
+#ifdef __linux__
+    cpu_set_t mine;
+    if (sched_getaffinity(0, sizeof mine, &mine) == 0)
+        return CPU_COUNT(&mine);
+#endif
+#ifndef _WIN32
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    if (online > 1)
+        return online < INT32_MAX ? (int)online : INT32_MAX;
+#endif
+    return 1;
+}
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>

@@ -1,5 +1,5 @@
-/* The only place that asks the processor what it can do (registers saved by the system included), and
- * tells it that a loop only waits. */
+/* The only place that asks the processor what it can do (registers saved by the system included) and the
+ * system how many there are, and tells it that a loop only waits. */
 #ifndef DC_CPU_H
 #define DC_CPU_H
 
@@ -12,6 +12,9 @@ typedef enum dc_cpu_level {
 } dc_cpu_level;
 
 bool dc_cpu_has(dc_cpu_level level);
+
+/* Processors that this process may use. */
+int dc_cpu_count(void);
 
 /* Between two looks at something that another thread will change. */
 DC_INLINE void dc_cpu_relax(void)

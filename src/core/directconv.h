@@ -182,7 +182,8 @@ const char *dc_isa_name(int isa);
 double dc_fma_operations(int isa, dc_element element, ptrdiff_t repeats);
 
 bool dc_has_openmp(void);
-int dc_openmp_threads(void);
+bool dc_has_threads(void);
+int dc_default_threads(void);
 /* Whether calls compute on the threads of OpenMP regions, not on those of a pool. The only setting that
  * the library keeps, since threads are the process's. */
 void dc_use_openmp_regions(bool wanted);

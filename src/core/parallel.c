@@ -3,6 +3,8 @@
 
 #include <stdatomic.h>
 
+#include "cpu.h"
+
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -20,10 +22,21 @@ bool dc_has_openmp(void)
 #endif
 }
 
-int dc_openmp_threads(void)
+bool dc_has_threads(void)
 {
-#ifdef _OPENMP
+#ifdef DC_POOL
+    return true;
+#else
+    return dc_has_openmp();
+#endif
+}
+
+int dc_default_threads(void)
+{
+#if defined(_OPENMP)
     return omp_get_max_threads();
+#elif defined(DC_POOL)
+    return dc_cpu_count();
 #else
     return 1;
 #endif
@@ -34,17 +47,17 @@ void dc_parallel(int threads, dc_work *work, void *context)
 #ifdef _OPENMP
     const int limit = threads > 1 ? omp_get_thread_limit() : 1;
     threads = threads < limit ? threads : limit;
-#else
-    threads = 1;
 #endif
-    if (threads <= 1) {
+    if (threads <= 1 || !dc_has_threads()) {
         work(context, 0, 1);
         return;
     }
 #if defined(DC_POOL)
     /* In a forked child libgomp would wait for threads that exist in the parent only. */
-    if (!atomic_load_explicit(&regions_wanted, memory_order_relaxed) || dc_pool_after_fork()) {
-        dc_pool_run(threads, omp_get_num_procs(), work, context);
+    const bool regions = dc_has_openmp() && !dc_pool_after_fork() &&
+                         atomic_load_explicit(&regions_wanted, memory_order_relaxed);
+    if (!regions) {
+        dc_pool_run(threads, dc_cpu_count(), work, context);
         return;
     }
 #endif

@@ -7,10 +7,11 @@
 #include "pool.h"
 
 bool dc_has_openmp(void);
+bool dc_has_threads(void); /* more than one, by OpenMP or by the pool */
 
-/* What the OpenMP runtime would use now (1 without OpenMP): OMP_NUM_THREADS, affinity, and any
- * limit that the program set at run time. */
-int dc_openmp_threads(void);
+/* What the OpenMP runtime would use now: OMP_NUM_THREADS, affinity, and any limit that the program set at
+ * run time. Without OpenMP, the processors that this process may use. */
+int dc_default_threads(void);
 
 /* For all calls of the process from now on; without effect where there is no OpenMP or no pool. */
 void dc_use_openmp_regions(bool wanted);

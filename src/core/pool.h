@@ -8,7 +8,7 @@
 /* `thread` counts from 0 to team-1. */
 typedef void dc_work(void *context, int thread, int team);
 
-#if defined(_OPENMP) && !defined(_WIN32)
+#if !defined(_WIN32) /* POSIX threads */
 #define DC_POOL 1
 
 /* Calls work(context, thread, team) once for every thread, at the same time as far as helpers are free.

@@ -100,7 +100,8 @@ cdef extern from "directconv.h" nogil:
     const char *dc_isa_name(int)
     double dc_fma_operations(int, dc_element, Py_ssize_t)
     bint dc_has_openmp()
-    int dc_openmp_threads()
+    bint dc_has_threads()
+    int dc_default_threads()
     void dc_use_openmp_regions(bint wanted)
 
 cdef extern from *:
@@ -517,8 +518,12 @@ def has_openmp():
     return dc_has_openmp()
 
 
-def openmp_threads():
-    return dc_openmp_threads()
+def has_threads():
+    return dc_has_threads()
+
+
+def default_threads():
+    return dc_default_threads()
 
 
 def compiler():

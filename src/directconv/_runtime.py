@@ -48,7 +48,7 @@ def get_num_threads() -> int:
     >>> get_num_threads() >= 1
     True
     """
-    allowed = _core.openmp_threads()
+    allowed = _core.default_threads()
     if _asked is None:
         return min(allowed, _DEFAULT_LIMIT)
     asked, allowed_then = _asked
@@ -61,7 +61,7 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1. Without OpenMP every call uses one thread whatever is set here.
+        At least 1. A build for Windows without OpenMP uses one thread, whatever is set here.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def set_num_threads(n: int) -> None:
     threads = check_threads(n)
     if threads is None:
         raise TypeError("n must be an integer, but None came")
-    _asked = (threads if _core.has_openmp() else 1, _core.openmp_threads())
+    _asked = (threads if _core.has_threads() else 1, _core.default_threads())
 
 
 def available_isas() -> list[str]:
@@ -242,6 +242,15 @@ def _environment_threads() -> int | None:
     return int(text)
 
 
+def _default_limit() -> int:
+    """Of threads, where nobody has asked for a number: OMP_NUM_THREADS, else control groups."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if not wanted:
+        return _control_group_limit() or 2**31 - 1
+    heard = _core.has_openmp() or not wanted.isdecimal()  # OpenMP reads it itself
+    return 2**31 - 1 if heard else max(1, int(wanted))
+
+
 def _environment_isa() -> str:
     name = os.environ.get("DIRECTCONV_ISA", "") or ISAS[0]
     if name not in ISAS:
@@ -263,8 +272,7 @@ def _environment_threading() -> str:
     return name
 
 
-_limit = None if os.environ.get("OMP_NUM_THREADS") else _control_group_limit()
-_DEFAULT_LIMIT = _limit if _limit is not None else 2**31 - 1
+_DEFAULT_LIMIT = _default_limit()
 _isa = _environment_isa()
 use_threading(_environment_threading())
 _wanted = _environment_threads()
