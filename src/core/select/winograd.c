@@ -18,7 +18,7 @@ static const double PRODUCTS_EFFICIENCY = 0.85;
 static const double CALL = 50;        /* starting a tile of products */
 static const double CACHE_BYTES = 20; /* weights read per cycle ... */
 static const double MEMORY_BYTES = 7; /* ... and where they are more than a cache holds: */
-static const double CACHED = 17.5 * 1024 * 1024;
+static const double CACHED = 20.0 * 1024 * 1024;
 static const double INPUT_POINT = 3.5; /* transforming a vector of inputs, per product */
 static const double OUTPUT_POINT = 3;  /* a vector of products */
 static const double START = 8000, PER_TILE = 100; /* of a call: what small layers feel */
