@@ -59,6 +59,8 @@ MODULE_RANK = {
     "_execute": 2,
     "_functional": 3,
     "_layers": 3,
+    "_transposed_phases": 2,
+    "_transposed_weights": 2,
     "_transposed": 3,
     "_gradient_arguments": 3,
     "_batches": 4,

@@ -173,6 +173,17 @@ def test_third_order(rng):
     check_grads(cubed, modes=["fwd", "rev"], order=3)(x, w)
 
 
+def test_gradients_of_a_mean_are_of_the_dtype_of_the_arrays(rng):
+    """Though autograd divides them by an integer of NumPy's, which makes them float64."""
+    x, w = (rng.standard_normal(s).astype("f4") for s in ((2, 3, 8, 8), (4, 3, 3, 3)))
+
+    def loss(x, w):
+        y = bridge.max_pool2d(bridge.conv2d(x, w, padding=1), 2)
+        return anp.mean(bridge.conv2d(y, anp.transpose(w, (1, 0, 2, 3))))
+
+    assert [grad(loss, argnum)(x, w).dtype for argnum in (0, 1)] == [np.float32] * 2
+
+
 def test_gradients_keep_the_dtypes_of_mixed_arguments(rng):
     x, w, _ = problem(rng, 2)
     x = x.astype("float32")

@@ -208,6 +208,36 @@ def test_layers_and_functions_agree(isa, layer):
             np.testing.assert_array_equal(other, y)
 
 
+@pytest.mark.parametrize("kernel", range(1, 7))
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_depthwise_layers_that_double_their_input(isa, rng, kernel, dtype):
+    """Every place where outputs may begin and end; rows shorter and longer than a vector."""
+    w, b = integers(rng, (2, 1, kernel, kernel), dtype), integers(rng, (2,), dtype)
+    for width in (1, 7, 16, 17, 41):
+        x = integers(rng, (2, 2, 3, width), dtype)
+        for before in range(min(4, kernel)):
+            for extra in (0, 1):
+                geometry = ((2, 2), ((before, 0),) * 2, (extra, extra), 2, (1, 1))
+                expected, _ = reference(x, w, b, *geometry)
+                y = directconv.conv_transpose2d(x, w, b, *geometry)
+                np.testing.assert_array_equal(y, expected)
+                residual = integers(rng, y.shape, dtype)
+                z = directconv.conv_transpose2d(
+                    x, w, b, *geometry, residual=residual, activation=(-3, 4), threads=3
+                )
+                np.testing.assert_array_equal(z, np.clip(expected + residual, -3, 4))
+
+
+def test_depthwise_phases_of_every_axis(isa, rng):
+    x, w = integers(rng, (2, 3, 3, 4, 21)), integers(rng, (3, 1, 2, 5, 3))
+    for stride in ((1, 1, 2), (2, 3, 2), (4, 1, 2), (9, 2, 2)):
+        for dilation in ((1, 1, 1), (3, 2, 1), (1, 1, 4)):
+            geometry = (stride, ((1, 0), (0, 2), (1, 1)), (0, 0, 1), 3, dilation)
+            expected, _ = reference(x, w, None, *geometry)
+            y = directconv.conv_transpose3d(x, w, None, *geometry)
+            np.testing.assert_array_equal(y, expected)
+
+
 def test_a_layer_is_immutable_and_tells_what_it_is():
     w = np.ones((3, 4, 2, 2), np.float32)
     layer = directconv.ConvTranspose2d(w, np.ones(4, np.float32), 2)

@@ -271,9 +271,9 @@ def test_padding_forms(isa, rng, padding):
     case.check(exact=True)
 
 
-def weight_plan(x, w, padding, groups=1, algorithm="auto"):
+def weight_plan(x, w, padding, groups=1, algorithm="auto", dilation=1):
     spec = ConvSpec.create(
-        2, w, None, 1, padding, 1, groups, padding_mode="zeros", padding_value=0.0,
+        2, w, None, 1, padding, dilation, groups, padding_mode="zeros", padding_value=0.0,
         layout="channels_first", activation=None, algorithm=algorithm,
     )  # fmt: skip
     geometry = spec.geometry(x)
@@ -292,6 +292,8 @@ def test_methods_are_what_the_shapes_are_meant_for():
         (1, 512, 4, 4), (512, 512, 3, 3), 1
     )  # sums would take longer than products
     assert [few.family(images) for images in (1, 64)] == ["lanes", "tiles"]
+    # Transformed inputs of so many phases would not stay in a cache.
+    assert weight_plan((1, 64, 1, 16000), (128, 64, 1, 2), 0, dilation=512).family(1) == "lanes"
 
 
 def test_the_workspace_is_bounded(isa):
@@ -348,6 +350,44 @@ def strided(array):
 
 def reversed_rows(array):
     return np.ascontiguousarray(array[:, :, ::-1])[:, :, ::-1]
+
+
+def with_absurd_strides(array):
+    """The same array: steps along axes of one element may be of any size."""
+    steps = [s if n > 1 else 2**61 for n, s in zip(array.shape, array.strides, strict=True)]
+    return np.lib.stride_tricks.as_strided(array, array.shape, steps)
+
+
+def test_steps_that_nobody_takes(isa, rng):
+    for x, w, options in (
+        ((1, 20, 1, 30), (20, 20, 1, 3), {}),
+        ((1, 20, 30, 1), (40, 20, 3, 1), {"padding": ((1, 1), (0, 0))}),
+        ((1, 6, 1, 30), (6, 1, 1, 3), {"groups": 6, "padding": ((0, 0), (1, 1))}),
+        ((1, 6, 1, 30), (6, 1, 3, 3), {"groups": 6, "padding": 1, "stride": 2}),
+        ((1, 1, 9, 1), (1, 1, 1, 1), {"stride": 2}),
+        ((1, 16, 1, 40), (16, 16, 1, 3), {"padding": ((0, 0), (1, 1))}),
+    ):
+        case = make(rng, x, w, **options)
+        arrays = map(with_absurd_strides, (case.x, case.w, case.g))
+        absurd = Case(*arrays, case.pads, options=case.options)
+        for algorithm in ("auto", "direct"):
+            for gradient in ("input_gradient", "weight_gradient"):
+                one, other = (getattr(c, gradient)(algorithm) for c in (case, absurd))
+                np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("step", [2**31 + 1, 2**40, 2**61])
+def test_absurd_strides_and_dilations(isa, rng, step):
+    """Those of an axis with one output, or one kernel position."""
+    for groups, channels in ((1, 3), (3, 3), (1, 20)):
+        w = (channels, channels // groups, 1, 3)
+        for options in (
+            {"stride": (step, 1)},
+            {"stride": (step, 2)},
+            {"dilation": (step, 1)},
+            {"dilation": (step, 2), "stride": (step, 2)},
+        ):
+            make(rng, (2, channels, 4, 9), w, groups=groups, **options).check(exact=True)
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])

@@ -118,8 +118,13 @@ const char *dc_gradient_family(const dc_gradient *gradient, ptrdiff_t batch);
 size_t dc_gradient_workspace(const dc_gradient *gradient, ptrdiff_t batch, int threads);
 double dc_gradient_operations(const dc_gradient *gradient);
 
-/* The transpose of a depthwise convolution that has stride 2 along the last axis, whose `out` and `in` are
- * those of the transpose; along the others a convolution of stride 1. Weights are [channel][1][tap]. */
+/* Writes weights [channel][output][position] without gaps as [channel][position][output]. */
+enum { DC_MOST_APART = 512 };
+dc_status dc_move_apart(int isa, dc_element element, const void *weights, ptrdiff_t channels,
+                        ptrdiff_t outputs, ptrdiff_t positions, void *out);
+
+/* The transpose of a depthwise convolution that has stride 2 along the last axis. `in` and `out` of an axis
+ * are those of the transpose, all else is of the convolution. Weights are [channel][1][tap]. */
 dc_status dc_spread(const dc_problem *problem, const dc_tensor *weights, const void *bias,
                     ptrdiff_t bias_stride, const dc_tensor *input, const dc_tensor *residual,
                     const dc_tensor *output, ptrdiff_t batch, int threads);

@@ -9,7 +9,7 @@ import autograd.numpy as anp
 import numpy as np
 from autograd.extend import def_linear, defvjp, primitive
 
-from directconv._autograd_primitives import Value
+from directconv._autograd_primitives import Value, of_dtype
 from directconv._spec import Array, ConvSpec
 
 __all__ = ["places_of_largest", "take"]
@@ -35,7 +35,7 @@ def _put(g: Array, places: Array, apart: bool, shape: tuple[int, ...]) -> Array:
 
 def _take_back(ans: Value, x: Value, places: Array, apart: bool) -> Callable[[Value], Value]:
     shape = anp.shape(x)
-    return lambda g: _put(g, places, apart, shape)
+    return lambda g: _put(of_dtype(g, ans), places, apart, shape)
 
 
 def _put_back(

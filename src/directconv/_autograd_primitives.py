@@ -134,7 +134,7 @@ def _define_derivatives(
         }
 
         def vjp(g: Value) -> list[Value]:
-            g = _passed(g, ans, extras.activation)
+            g = _passed(of_dtype(g, ans), ans, extras.activation)
             return [back[argnum](g) for argnum in argnums]
 
         return vjp
@@ -152,6 +152,13 @@ def _define_derivatives(
 
     defvjp_argnums(op, pull)
     defjvp_argnums(op, push)
+
+
+def of_dtype(g: Value, ans: Value) -> Value:
+    """Return a gradient as what it belongs to: autograd divides those of float32 by integers of
+    NumPy's, as in `mean`, which makes them float64, and every sum before it twice the work.
+    """
+    return g if g.dtype == ans.dtype else g.astype(ans.dtype)
 
 
 def _passed(g: Value, ans: Value, activation: tuple[float, float] | None) -> Value:

@@ -78,6 +78,9 @@ class WeightGradient:
     def operations(self) -> float: ...
     def workspace_bytes(self, batch: int, threads: int) -> int: ...
 
+MOST_APART: int
+
+def move_apart(isa: int, element: int, weight: ndarray, out: ndarray) -> None: ...
 def filter_planes(
     codes: tuple[int, int, int, int],
     padding_value: float,

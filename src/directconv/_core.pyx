@@ -55,6 +55,9 @@ cdef extern from "directconv.h" nogil:
     const char *dc_gradient_family(const dc_gradient *, Py_ssize_t)
     size_t dc_gradient_workspace(const dc_gradient *, Py_ssize_t, int)
     double dc_gradient_operations(const dc_gradient *)
+    enum: DC_MOST_APART
+    dc_status dc_move_apart(int, dc_element, const void *, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                            void *)
     dc_status dc_spread(const dc_problem *, const dc_tensor *, const void *, Py_ssize_t,
                         const dc_tensor *, const dc_tensor *, const dc_tensor *, Py_ssize_t, int)
     size_t dc_spread_workspace(const dc_problem *, int)
@@ -364,7 +367,7 @@ cdef class WeightGradient:
 
 
 cdef class Spread:
-    """The transpose of a depthwise convolution with stride 2 along rows. Takes the place of a Plan."""
+    """The transpose of a depthwise convolution with stride 2 along the last axis. Takes the place of a Plan."""
     cdef dc_problem problem
     cdef int dims
 
@@ -434,6 +437,27 @@ cdef class Spread:
 
     def workspace_bytes(self, int threads):
         return dc_spread_workspace(&self.problem, threads)
+
+
+MOST_APART = DC_MOST_APART
+
+
+def move_apart(int isa, int element, weight, out):
+    """Writes weights (C, OC, positions) to `out` (C, positions, OC); neither has gaps."""
+    cdef Py_buffer w, y
+    cdef dc_status status
+    PyObject_GetBuffer(weight, &w, PyBUF_STRIDED_RO)
+    try:
+        PyObject_GetBuffer(out, &y, PyBUF_STRIDED)
+        try:
+            with nogil:
+                status = dc_move_apart(isa, <dc_element>element, w.buf, w.shape[0], w.shape[1],
+                                       w.shape[2], y.buf)
+        finally:
+            PyBuffer_Release(&y)
+    finally:
+        PyBuffer_Release(&w)
+    check(status, NULL)
 
 
 def filter_planes(tuple codes, double padding_value, tuple sizes, Py_ssize_t channels,

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any, TypeVar
 
+import numpy as np
+
+from directconv import _runtime
 from directconv._execute import kinds
-from directconv._spec import Array, ConvSpec, Geometry, Padding, PerAxis
+from directconv._spec import Array, ConvSpec, Geometry, Padding, PerAxis, result_dtype
+
+_Prepared = TypeVar("_Prepared")
 
 
-def _settle(
+def _prepare(
+    make: Callable[[ConvSpec, Geometry, np.dtype, str], Any],
+    isa: str,
     kinds: object,
     dims: int,
     weight_shape: tuple[int, ...],
@@ -19,7 +28,10 @@ def _settle(
     layout: str,
     algorithm: str,
     input_size: tuple[int, ...],
-) -> tuple[ConvSpec, Geometry]:
+    grad_shape: tuple[int, ...],
+    grad_dtype: np.dtype,
+    other: tuple[str, np.dtype],
+) -> Any:
     spec = ConvSpec.create(
         dims,
         weight_shape,
@@ -34,14 +46,21 @@ def _settle(
         activation=None,
         algorithm=algorithm,
     )
-    return spec, spec.geometry(input_size)
+    geometry = spec.geometry(input_size)
+    if grad_shape != geometry.output_shape:
+        raise ValueError(
+            f"grad_output must have the shape of the convolution's result, "
+            f"{geometry.output_shape}, but its shape is {grad_shape}"
+        )
+    return make(spec, geometry, result_dtype(other, ("grad_output", grad_dtype)), isa)
 
 
 # Calls repeat, and checking takes longer than a small gradient.
-_settle_once = lru_cache(maxsize=256, typed=True)(_settle)
+_prepare_once = lru_cache(maxsize=256, typed=True)(_prepare)
 
 
-def settle(
+def prepare(
+    make: Callable[[ConvSpec, Geometry, np.dtype, str], _Prepared],
     dims: int,
     weight_shape: tuple[int, ...],
     stride: PerAxis,
@@ -52,19 +71,22 @@ def settle(
     algorithm: str,
     input_size: tuple[int, ...],
     grad: Array,
-) -> tuple[ConvSpec, Geometry]:
-    """Return the convolution whose gradient is asked for, and check that of its result."""
+    other: tuple[str, np.dtype],
+) -> _Prepared:
+    """Check arguments, and return what `make` makes of the convolution they describe.
+
+    `make` takes the convolution whose gradient is asked for, its extents, the dtype of the
+    gradient and the instruction set. `other` is the other array's name and dtype.
+    """
     arguments = (
+        make,
+        _runtime.current_isa(),
         tuple(map(kinds, (input_size, weight_shape, stride, padding, dilation))),
         dims, weight_shape, stride, padding, dilation, groups, layout, algorithm, input_size,
+        grad.shape, grad.dtype, other,
     )  # fmt: skip
     try:
-        spec, geometry = _settle_once(*arguments)
+        prepared: _Prepared = _prepare_once(*arguments)
     except TypeError:  # a list, which has no hash, or an argument that is refused: say why
-        spec, geometry = _settle(*arguments)
-    if grad.shape != geometry.output_shape:
-        raise ValueError(
-            f"grad_output must have the shape of the convolution's result, "
-            f"{geometry.output_shape}, but its shape is {grad.shape}"
-        )
-    return spec, geometry
+        prepared = _prepare(*arguments)
+    return prepared

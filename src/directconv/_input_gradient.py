@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy.typing as npt
 
-from directconv import _runtime, _transposed
-from directconv._gradient_arguments import settle
+from directconv import _transposed
+from directconv._gradient_arguments import prepare
 from directconv._spec import (
     Array,
     Padding,
@@ -15,7 +15,6 @@ from directconv._spec import (
     as_array,
     as_shape,
     check_threads,
-    result_dtype,
 )
 
 
@@ -170,12 +169,10 @@ def _input(
     w = as_array("weight", weight)
     grad = as_array("grad_output", grad_output)
     size = as_shape("input_size", input_size)
-    spec, forward = settle(
-        dims, w.shape, stride, padding, dilation, groups, layout, algorithm, size, grad
-    )
-    dtype = result_dtype(("weight", w.dtype), ("grad_output", grad.dtype))
+    prepared = prepare(
+        _transposed.prepare_gradient, dims, w.shape, stride, padding, dilation, groups, layout,
+        algorithm, size, grad, ("weight", w.dtype),
+    )  # fmt: skip
     threads = check_threads(threads)
-    isa = _runtime.current_isa()
-    prepared = _transposed.prepare_gradient(spec, forward, dtype, isa)
     packed = _transposed.pack(prepared, w, None)
     return _transposed.run(prepared, packed, grad, None, None, None, threads)

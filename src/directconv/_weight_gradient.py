@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from directconv import _core, _execute, _runtime
-from directconv._gradient_arguments import settle
+from directconv._gradient_arguments import prepare
 from directconv._spec import (
     Array,
     ConvSpec,
@@ -19,7 +20,6 @@ from directconv._spec import (
     as_shape,
     check_threads,
     compute_dtype,
-    result_dtype,
 )
 
 
@@ -78,6 +78,10 @@ def conv2d_weight(
     threads: int | None = None,
 ) -> Array:
     """Return the gradient of `conv2d` with respect to its weights.
+
+    No im2col matrix is made: the workspace is at most about 640 KiB per thread for direct sums
+    and 3 MiB for Winograd's algorithm, plus up to 10 MiB for the sums of parts of the pixels,
+    whatever the size of the images and their number.
 
     Parameters
     ----------
@@ -176,41 +180,42 @@ def _weight(
     x = as_array("input", input)
     grad = as_array("grad_output", grad_output)
     size = as_shape("weight_size", weight_size)
-    spec, geometry = settle(
-        dims, size, stride, padding, dilation, groups, layout, algorithm, x.shape, grad
-    )
-    dtype = result_dtype(("input", x.dtype), ("grad_output", grad.dtype))
-    return _run(spec, geometry, x, grad, dtype, check_threads(threads))
+    prepared = prepare(
+        _prepare, dims, size, stride, padding, dilation, groups, layout, algorithm, x.shape,
+        grad, ("input", x.dtype),
+    )  # fmt: skip
+    return _run(prepared, x, grad, check_threads(threads))
 
 
-def _plan(
-    spec: ConvSpec, geometry: Geometry, compute: np.dtype, isa: str
-) -> _core.WeightGradient:
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A gradient of weights of one shape and dtype, ready to run but for its data."""
+
+    plan: _core.WeightGradient
+    shape: tuple[int, ...]  # of the weights
+    dtype: np.dtype  # of the result
+    compute: np.dtype  # float32 or float64
+    small: int  # 1 if the call is too little work for a second thread, else 0
+
+
+def _prepare(spec: ConvSpec, geometry: Geometry, dtype: np.dtype, isa: str) -> _Prepared:
+    compute = compute_dtype(dtype)
     before = (pad[0] for pad in geometry.pads)
     sizes = tuple(zip(geometry.spatial, geometry.output_spatial, before, strict=True))
-    return _execute.weight_gradient_of(spec, sizes, _runtime.ELEMENTS[compute.name], isa)
-
-
-def _run(
-    spec: ConvSpec,
-    geometry: Geometry,
-    x: Array,
-    grad: Array,
-    dtype: np.dtype,
-    threads: int | None,
-) -> Array:
-    compute = compute_dtype(dtype)
-    plan = _plan(spec, geometry, compute, _runtime.current_isa())
+    plan = _execute.weight_gradient_of(spec, sizes, _runtime.ELEMENTS[compute.name], isa)
     shape = (spec.out_channels, spec.in_channels // spec.groups, *spec.kernel)
-    result = np.empty(shape, compute)
-    if geometry.batch * plan.operations < _core.SMALL_CALL:
-        threads = 1
-    elif threads is None:
-        threads = _runtime.get_num_threads()
-    plan.execute(
+    small = geometry.batch * plan.operations < _core.SMALL_CALL
+    return _Prepared(plan, shape, dtype, compute, int(small))
+
+
+def _run(prepared: _Prepared, x: Array, grad: Array, threads: int | None) -> Array:
+    compute = prepared.compute
+    result = np.empty(prepared.shape, compute)
+    threads = prepared.small or (_runtime.get_num_threads() if threads is None else threads)
+    prepared.plan.execute(
         _execute.as_computed(x, compute), _execute.as_computed(grad, compute), result, threads
     )
-    if dtype == compute:
+    if prepared.dtype is compute:
         return result
     with np.errstate(all="ignore"):  # beyond float16's range: infinity, as in float32
-        return result.astype(dtype, copy=False)
+        return result.astype(prepared.dtype, copy=False)

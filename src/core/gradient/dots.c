@@ -187,27 +187,16 @@ static void prepare(const dc_gradient_call *c)
 
 static void stage_inputs(const task *t, const dc_box *box, const dc_staging *staging)
 {
-    const dc_problem *p = t->c->problem;
     const dc_gradient_schedule *s = t->c->schedule;
-    const dc_phases *ph = s->phases;
-    const ptrdiff_t pitch[3] = {depth_pitch(s), ph[2].length, 1};
-    ptrdiff_t used[3];
-    for (int a = 0; a < 3; a++)
-        used[a] = ph[a].length - (s->block[a + 1] - box->count[a + 1]);
-    for (ptrdiff_t pz = 0; pz < ph[0].planes; pz++)
-        for (ptrdiff_t py = 0; py < ph[1].planes; py++)
-            for (ptrdiff_t px = 0; px < ph[2].planes; px++) {
-                const ptrdiff_t plane[3] = {pz, py, px};
-                const ptrdiff_t at = (py * ph[2].planes + px) * ph[1].length * ph[2].length +
-                                     pz * ph[0].length * pitch[0];
-                dc_positions positions[3];
-                for (int a = 0; a < 3; a++)
-                    positions[a] = dc_phases_positions(&p->axis[a], p->padding, &ph[a],
-                                                       plane[a], box->first[a + 1]);
-                dc_staging one = *staging;
-                one.out += at * t->bytes;
-                dc_stage_channels(&one, positions, used, pitch, s->channel_pitch);
-            }
+    dc_phase_planes planes = {.axis = t->c->problem->axis,
+                              .padding = t->c->problem->padding,
+                              .phases = s->phases,
+                              .channel_pitch = s->channel_pitch};
+    for (int a = 0; a < 3; a++) {
+        planes.first[a] = box->first[a + 1];
+        planes.used[a] = s->phases[a].length - (s->block[a + 1] - box->count[a + 1]);
+    }
+    dc_stage_planes(staging, &planes);
 }
 
 static void stage(const task *t, const dc_box *box)

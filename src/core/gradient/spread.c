@@ -1,9 +1,10 @@
 /* The transpose of a depthwise convolution with stride 2 along its rows, both phases at once: results of a
- * phase alone would be stored two apart, one by one, which takes longer than the few products of each. Along
- * the other axes this is a convolution of stride 1, as the caller's phases are.
+ * phase alone would be stored two apart, one by one, which takes longer than the few products of each.
  *
- *     y[c, z, y, x] = bias[c] + sum over k of  dy[c, z + kz*dz - bz, y + ky*dy - by, o] * w[c, kz, ky, kx]
- *                     where  x + before = 2*o + kx*dilation                                            */
+ *     y[c, i] = bias[c] + sum over k of  dy[c, o] * w[c, k]     where  i + before = o*stride + k*dilation
+ *
+ * with i, o and k running over three axes. Outputs that agree modulo the strides of depth and rows meet the
+ * same kernel positions; the inputs of a band of rows are staged once for all of them. */
 #include "dispatch.h"
 #include "geometry.h"
 #include "memory.h"
@@ -11,10 +12,20 @@
 #include "select/select.h"
 #include "staging.h"
 
+#include <string.h>
+
 enum {
-    STAGE_ELEMENTS = 16384, /* about so many inputs are staged at once */
-    STEP = 2,               /* the stride */
+    STAGE_ELEMENTS = 8192, /* about so many inputs are staged at once */
+    ROWS = 2,              /* of one phase, before those of the next phase */
+    STEP = 2,              /* the stride along rows */
+    MOST_STAGED = 1 << 24,
 };
+
+/* Outputs with the same remainders along depth and rows: where their taps begin in the tables. */
+typedef struct {
+    ptrdiff_t first[STEP];
+    int taps[STEP];
+} phase;
 
 typedef struct {
     const dc_problem *p;
@@ -22,86 +33,139 @@ typedef struct {
     const dc_tensor *weights, *input, *residual, *output;
     const char *bias;
     ptrdiff_t bias_stride, bytes, batch;
-    ptrdiff_t first, extent[3], pitch[3]; /* staged inputs: first column, extents, pitches */
-    ptrdiff_t rows;                       /* of outputs per band */
-    ptrdiff_t taps[STEP];                 /* kernel positions of each phase */
-    int32_t *tap_at[STEP];                /* offsets of staged inputs ... */
-    ptrdiff_t *weight_at[STEP];           /* ... and of weights, in elements */
+    ptrdiff_t low[3]; /* of inputs that output i meets: i/stride + low, and on; ... */
+    ptrdiff_t margin; /* ... after so many columns that nothing meets */
+    ptrdiff_t extent[3], pitch[2]; /* staged inputs */
+    ptrdiff_t rows;                /* of a band, each `stride` outputs */
+    ptrdiff_t taps;                /* kernel positions */
+    phase *phases;                 /* [depth][row] */
+    int32_t *tap_at;               /* offsets of staged inputs, phase by phase ... */
+    ptrdiff_t *weight_at;          /* ... and of weights, in elements */
     char *scratch;
-    size_t thread_bytes;
+    size_t stage_bytes, weight_bytes, thread_bytes;
     bool clamps;
+    bool planes; /* the kernel spread_plane serves, with weights as they are */
 } call;
 
-static ptrdiff_t modulo(ptrdiff_t a)
+/* ---- Which kernel positions an output meets ---- */
+
+static ptrdiff_t floor_div(ptrdiff_t a, ptrdiff_t b) { return a / b - (a % b < 0); }
+
+/* Whether outputs of a phase meet a kernel position, and at which input: `*at` beyond i/stride. */
+static bool meets(const dc_axis *axis, ptrdiff_t remainder, ptrdiff_t tap, ptrdiff_t *at)
 {
-    const ptrdiff_t r = a % STEP;
-    return r < 0 ? r + STEP : r;
+    const ptrdiff_t position = remainder + axis->before - tap * axis->dilation;
+    *at = floor_div(position, axis->stride);
+    return position % axis->stride == 0;
 }
 
-/* Input columns that output 2*a + phase meets: a + column. */
-static ptrdiff_t column(const dc_axis *axis, ptrdiff_t phase, ptrdiff_t tap)
+/* Inputs that the outputs of one step along an axis may meet. */
+static ptrdiff_t reach(const dc_axis *axis, ptrdiff_t *low)
 {
-    const ptrdiff_t at = phase + axis->before - tap * axis->dilation;
-    return (at - modulo(at)) / STEP;
+    *low = floor_div(axis->before - (axis->kernel - 1) * axis->dilation, axis->stride);
+    return floor_div(axis->stride - 1 + axis->before, axis->stride) - *low + 1;
 }
 
-static void plan_stage(call *c)
+/* Kernels of a plane, of a size that has code of its own. */
+static bool is_plane(const call *c)
 {
     const dc_axis *axis = c->p->axis;
-    const ptrdiff_t last = axis[2].kernel - 1;
-    const ptrdiff_t low = column(&axis[2], 0, last), high = column(&axis[2], STEP - 1, 0);
-    c->first = low;
-    /* whole vectors are read for the last outputs */
-    c->extent[2] = dc_round_up(dc_ceil_div(axis[2].out, STEP), c->kernels->lanes) + high - low;
-    c->extent[0] = (axis[0].kernel - 1) * axis[0].dilation + 1;
-    const ptrdiff_t reach = (axis[1].kernel - 1) * axis[1].dilation;
-    c->rows = dc_max(1, STAGE_ELEMENTS / (c->extent[0] * c->extent[2]) - reach);
-    c->rows = dc_min(c->rows, axis[1].out);
-    c->extent[1] = c->rows + reach;
-    c->pitch[2] = 1;
+    return axis[0].kernel == 1 && axis[0].stride == 1 && axis[1].stride == STEP &&
+           axis[1].kernel == axis[2].kernel && axis[1].dilation == 1 && axis[2].dilation == 1 &&
+           axis[1].before % STEP == axis[2].before % STEP && axis[1].kernel >= 2 &&
+           axis[1].kernel <= DC_SPREAD_LONGEST;
+}
+
+/* Sizes of tables and of scratch; false if there is too much to stage. */
+static bool plan(call *c)
+{
+    const dc_axis *axis = c->p->axis;
+    ptrdiff_t most[3];
+    for (int a = 0; a < 3; a++)
+        most[a] = reach(&axis[a], &c->low[a]);
+    c->planes = is_plane(c);
+    for (int a = 1; c->planes && a < 3; a++) { /* as the kernel counts them */
+        c->low[a] = axis[a].before / STEP - DC_SPREAD_SHIFT / STEP;
+        most[a] = DC_SPREAD_SHIFT / STEP + 2;
+    }
+    /* The first column is aligned, and whole vectors are read for the last outputs. */
+    const ptrdiff_t lanes = c->kernels->lanes;
+    const ptrdiff_t columns = dc_round_up(dc_ceil_div(axis[2].out, STEP), lanes);
+    c->margin = c->low[2] - floor_div(c->low[2], lanes) * lanes;
+    c->low[2] -= c->margin;
+    c->extent[0] = most[0];
+    c->extent[2] = dc_round_up(c->margin + columns + most[2] - 1, lanes);
+    if ((double)most[0] * (double)most[1] * (double)c->extent[2] > MOST_STAGED)
+        return false;
+    c->rows = dc_max(1, STAGE_ELEMENTS / (c->extent[0] * c->extent[2]) - (most[1] - 1));
+    c->rows = dc_min(dc_round_up(c->rows, ROWS), dc_ceil_div(axis[1].out, axis[1].stride));
+    c->extent[1] = c->rows + most[1] - 1;
     c->pitch[1] = c->extent[2];
     c->pitch[0] = c->extent[1] * c->pitch[1];
-    for (ptrdiff_t phase = 0; phase < STEP; phase++) {
-        c->taps[phase] = 0;
-        for (ptrdiff_t k = 0; k < axis[2].kernel; k++)
-            c->taps[phase] += modulo(phase + axis[2].before - k * axis[2].dilation) == 0;
-        c->taps[phase] *= axis[0].kernel * axis[1].kernel;
-    }
-    const ptrdiff_t outputs = dc_round_up(axis[2].out, STEP * c->kernels->lanes);
-    c->thread_bytes = dc_aligned((size_t)(c->extent[0] * c->pitch[0] * c->bytes)) +
-                      dc_aligned((size_t)((c->taps[0] + c->taps[1]) * c->bytes)) +
-                      dc_aligned((size_t)(outputs * c->bytes));
+    c->taps = axis[0].kernel * axis[1].kernel * axis[2].kernel;
+    c->stage_bytes = dc_aligned((size_t)(c->extent[0] * c->pitch[0] * c->bytes));
+    c->weight_bytes = dc_aligned((size_t)(c->taps * c->bytes));
+    c->thread_bytes = c->stage_bytes + c->weight_bytes +
+                      dc_aligned((size_t)(ROWS * STEP * columns * c->bytes));
+    return true;
+}
+
+static ptrdiff_t phase_count(const call *c)
+{
+    return c->p->axis[0].stride * c->p->axis[1].stride;
 }
 
 static size_t table_bytes(const call *c)
 {
-    const size_t taps = (size_t)(c->taps[0] + c->taps[1]);
-    return dc_aligned(taps * sizeof(int32_t)) + dc_aligned(taps * sizeof(ptrdiff_t));
+    return dc_aligned((size_t)phase_count(c) * sizeof(phase)) +
+           dc_aligned((size_t)c->taps * sizeof(int32_t)) +
+           dc_aligned((size_t)c->taps * sizeof(ptrdiff_t));
+}
+
+/* The taps of the two phases of a row. */
+static ptrdiff_t fill_phase(call *c, const ptrdiff_t remainder[2], phase *at, ptrdiff_t next)
+{
+    const dc_axis *axis = c->p->axis;
+    const ptrdiff_t *stride = c->weights->stride;
+    ptrdiff_t iz, iy, ix;
+    for (int px = 0; px < STEP; px++) {
+        at->first[px] = next;
+        /* backwards, so that inputs are met in their order */
+        for (ptrdiff_t z = axis[0].kernel - 1; z >= 0; z--)
+            for (ptrdiff_t y = axis[1].kernel - 1; y >= 0; y--)
+                for (ptrdiff_t x = axis[2].kernel - 1; x >= 0; x--) {
+                    if (!meets(&axis[0], remainder[0], z, &iz) ||
+                        !meets(&axis[1], remainder[1], y, &iy) || !meets(&axis[2], px, x, &ix))
+                        continue;
+                    c->tap_at[next] =
+                        (int32_t)((iz - c->low[0]) * c->pitch[0] +
+                                  (iy - c->low[1]) * c->pitch[1] + ix - c->low[2]);
+                    c->weight_at[next++] = z * stride[2] + y * stride[3] + x * stride[4];
+                }
+        at->taps[px] = (int)(next - at->first[px]);
+    }
+    return next;
 }
 
 static void fill_tables(call *c, char *memory)
 {
-    const dc_axis *axis = c->p->axis;
+    c->phases = (phase *)memory;
+    memory += dc_aligned((size_t)phase_count(c) * sizeof(phase));
+    c->tap_at = (int32_t *)memory;
+    c->weight_at = (ptrdiff_t *)(memory + dc_aligned((size_t)c->taps * sizeof(int32_t)));
+    ptrdiff_t next = 0, remainder[2];
     const ptrdiff_t *stride = c->weights->stride;
-    c->tap_at[0] = (int32_t *)memory;
-    c->tap_at[1] = c->tap_at[0] + c->taps[0];
-    c->weight_at[0] =
-        (ptrdiff_t *)(memory + dc_aligned((size_t)(c->taps[0] + c->taps[1]) * sizeof(int32_t)));
-    c->weight_at[1] = c->weight_at[0] + c->taps[0];
-    for (ptrdiff_t phase = 0; phase < STEP; phase++) {
-        ptrdiff_t i = 0;
-        for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
-            for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
-                for (ptrdiff_t x = 0; x < axis[2].kernel; x++) {
-                    if (modulo(phase + axis[2].before - x * axis[2].dilation))
-                        continue;
-                    c->tap_at[phase][i] = (int32_t)(z * axis[0].dilation * c->pitch[0] +
-                                                    y * axis[1].dilation * c->pitch[1] +
-                                                    column(&axis[2], phase, x) - c->first);
-                    c->weight_at[phase][i++] = z * stride[2] + y * stride[3] + x * stride[4];
-                }
+    for (; c->planes && next < c->taps; next++)
+        c->weight_at[next] =
+            next / c->p->axis[2].kernel * stride[3] + next % c->p->axis[2].kernel * stride[4];
+    for (ptrdiff_t i = 0; !c->planes && i < phase_count(c); i++) {
+        remainder[0] = i / c->p->axis[1].stride;
+        remainder[1] = i % c->p->axis[1].stride;
+        next = fill_phase(c, remainder, &c->phases[i], next);
     }
 }
+
+/* ---- One channel ---- */
 
 static char *at(const call *c, const dc_tensor *t, const ptrdiff_t position[4])
 {
@@ -111,126 +175,198 @@ static char *at(const call *c, const dc_tensor *t, const ptrdiff_t position[4])
     return (char *)t->data + offset * c->bytes;
 }
 
-static void stage(const call *c, const ptrdiff_t position[4], ptrdiff_t rows, char *out)
+/* `rows` rows from `first` on of one depth, zeros outside; those beside the columns are there already. */
+static void stage_plane(const call *c, const ptrdiff_t place[2], ptrdiff_t depth,
+                        ptrdiff_t first, ptrdiff_t rows, char *out)
 {
     const dc_axis *axis = c->p->axis;
-    dc_positions positions[3];
-    ptrdiff_t extent[3] = {c->extent[0], c->extent[1] - c->rows + rows, c->extent[2]};
-    for (int a = 0; a < 3; a++)
-        positions[a] = (dc_positions){.origin = c->first,
-                                      .step = 1,
-                                      .period = PTRDIFF_MAX,
-                                      .in = axis[a].in,
-                                      .padding = DC_CONSTANT};
-    positions[0].origin = position[2] - axis[0].before;
-    positions[1].origin = position[3] - axis[1].before;
-    const ptrdiff_t image[4] = {position[0], position[1], 0, 0};
-    dc_stage_channels(&(dc_staging){.kernels = c->kernels,
-                                    .bytes = c->bytes,
-                                    .source = at(c, c->input, image),
-                                    .strides = c->input->stride + 1,
-                                    .channels = 1,
-                                    .out = out},
-                      positions, extent, c->pitch, 0);
+    const ptrdiff_t pitch = c->pitch[1], row_bytes = pitch * c->bytes;
+    const bool inside = depth >= 0 && depth < axis[0].in;
+    const ptrdiff_t begin = inside ? dc_min(rows, dc_max(0, -first)) : rows;
+    const ptrdiff_t end = dc_max(begin, dc_min(rows, axis[1].in - first));
+    c->kernels->fill(out, begin, pitch, pitch, 0);
+    c->kernels->fill(out + end * row_bytes, rows - end, pitch, pitch, 0);
+    const ptrdiff_t left = dc_max(c->low[2], 0);
+    const ptrdiff_t right = dc_min(c->low[2] + c->extent[2], axis[2].in);
+    if (begin == end || left >= right)
+        return;
+    const ptrdiff_t position[4] = {place[0], place[1], depth, first + begin};
+    c->kernels->gather(&(dc_gather){
+        .positions = end - begin,
+        .channels = right - left, /* columns take their place */
+        .source = at(c, c->input, position) + left * c->input->stride[4] * c->bytes,
+        .position_stride = c->input->stride[3],
+        .channel_stride = c->input->stride[4],
+        .out = out + begin * row_bytes + (left - c->low[2]) * c->bytes,
+        .pitch = pitch,
+    });
 }
 
-/* The rows of a band, `position` being image, channel, depth and first row. */
-static void spread_band(const call *c, ptrdiff_t position[4], ptrdiff_t rows,
-                        dc_spread_row *row, char *line)
+/* Rows of one phase whose elements are neighbours, or of `line`, from which they are copied. */
+static void spread_rows(const call *c, const ptrdiff_t position[4], dc_spread_rows *rows,
+                        char *line)
 {
-    const char *staged = row->source;
+    const ptrdiff_t step = c->p->axis[1].stride;
     const bool dense =
         c->output->stride[4] == 1 && (!c->residual || c->residual->stride[4] == 1);
-    for (ptrdiff_t r = 0; r < rows; r++, position[3]++) {
-        row->source = staged + r * c->pitch[1] * c->bytes;
-        const char *residual = c->residual ? at(c, c->residual, position) : NULL;
-        char *out = at(c, c->output, position);
-        row->out = dense ? out : line;
-        row->residual = dense ? residual : NULL;
-        row->clamps = dense && c->clamps;
-        c->kernels->spread(row);
-        if (!dense)
-            c->kernels->store(&(dc_store){
-                .pixels = row->outputs,
-                .channels = 1,
-                .sums = line,
-                .pitch = 1,
-                .out = out,
-                .pixel_stride = c->output->stride[4],
-                .residual = residual,
-                .residual_pixel_stride = c->residual ? c->residual->stride[4] : 0,
-                .clamps = c->clamps,
-                .low = c->p->low,
-                .high = c->p->high,
-            });
-    }
+    const char *residual = c->residual ? at(c, c->residual, position) : NULL;
+    char *out = at(c, c->output, position);
+    rows->out = dense ? out : line;
+    rows->residual = dense ? residual : NULL;
+    rows->clamps = dense && c->clamps;
+    rows->out_pitch = dense ? step * c->output->stride[3] : rows->outputs;
+    rows->residual_pitch = dense && residual ? step * c->residual->stride[3] : 0;
+    c->kernels->spread(rows);
+    for (ptrdiff_t r = 0; !dense && r < rows->rows; r++)
+        c->kernels->store(&(dc_store){
+            .pixels = rows->outputs,
+            .channels = 1,
+            .sums = line + r * rows->outputs * c->bytes,
+            .pitch = 1,
+            .out = out + r * step * c->output->stride[3] * c->bytes,
+            .pixel_stride = c->output->stride[4],
+            .residual =
+                residual ? residual + r * step * c->residual->stride[3] * c->bytes : NULL,
+            .residual_pixel_stride = residual ? c->residual->stride[4] : 0,
+            .clamps = c->clamps,
+            .low = c->p->low,
+            .high = c->p->high,
+        });
+}
+
+/* The outputs of a staged band: depths from place[2]*stride on, rows from place[3]*stride on. */
+static void spread_band(const call *c, const ptrdiff_t place[4], ptrdiff_t steps, char *scratch,
+                        double bias)
+{
+    const dc_axis *axis = c->p->axis;
+    char *weights = scratch + c->stage_bytes, *line = weights + c->weight_bytes;
+    for (ptrdiff_t z = 0; z < dc_min(axis[0].stride, axis[0].out - place[2] * axis[0].stride);
+         z++)
+        for (ptrdiff_t step = 0; step < steps; step += ROWS)
+            for (ptrdiff_t y = 0; y < axis[1].stride; y++) {
+                const phase *phase = &c->phases[z * axis[1].stride + y];
+                const ptrdiff_t position[4] = {place[0], place[1],
+                                               place[2] * axis[0].stride + z,
+                                               (place[3] + step) * axis[1].stride + y};
+                if (position[3] >= axis[1].out)
+                    break;
+                dc_spread_rows rows = {
+                    .rows = dc_min(dc_min(ROWS, steps - step),
+                                   dc_ceil_div(axis[1].out - position[3], axis[1].stride)),
+                    .outputs = axis[2].out,
+                    .source = scratch + step * c->pitch[1] * c->bytes,
+                    .source_pitch = c->pitch[1],
+                    .bias = bias,
+                    .low = c->p->low,
+                    .high = c->p->high,
+                };
+                for (int i = 0; i < STEP; i++) {
+                    rows.taps[i] = phase->taps[i];
+                    rows.tap_at[i] = c->tap_at + phase->first[i];
+                    rows.weights[i] = weights + phase->first[i] * c->bytes;
+                }
+                spread_rows(c, position, &rows, line);
+            }
+}
+
+/* In the order of the tables. */
+static void copy_weights(const call *c, ptrdiff_t channel, char *out)
+{
+    const char *filter =
+        (const char *)c->weights->data + channel * c->weights->stride[0] * c->bytes;
+    for (ptrdiff_t i = 0; i < c->taps; i++)
+        if (c->p->element == DC_FLOAT32)
+            ((float *)out)[i] = ((const float *)filter)[c->weight_at[i]];
+        else
+            ((double *)out)[i] = ((const double *)filter)[c->weight_at[i]];
+}
+
+static double bias_of(const call *c, ptrdiff_t channel)
+{
+    if (!c->bias)
+        return 0;
+    const char *bias = c->bias + channel * c->bias_stride * c->bytes;
+    return c->p->element == DC_FLOAT32 ? *(const float *)bias : *(const double *)bias;
+}
+
+/* The same of a plane, where the kernel needs no tables. */
+static void spread_plane(const call *c, const ptrdiff_t place[4], ptrdiff_t steps,
+                         char *scratch, double bias)
+{
+    const dc_axis *rows = &c->p->axis[1];
+    const ptrdiff_t position[4] = {place[0], place[1], place[2], place[3] * STEP};
+    c->kernels->spread_plane(&(dc_spread_plane){
+        .kernel = (int)rows->kernel,
+        .parity = (int)(rows->before % STEP),
+        .rows = dc_min(steps * STEP, rows->out - position[3]),
+        .outputs = c->p->axis[2].out,
+        .source = scratch + c->margin * c->bytes,
+        .weights = scratch + c->stage_bytes,
+        .bias = bias,
+        .out = at(c, c->output, position),
+        .source_pitch = c->pitch[1],
+        .out_pitch = c->output->stride[3],
+    });
 }
 
 static void spread_channel(const call *c, ptrdiff_t image, ptrdiff_t channel, char *scratch)
 {
     const dc_axis *axis = c->p->axis;
-    char *weights = scratch + dc_aligned((size_t)(c->extent[0] * c->pitch[0] * c->bytes));
-    char *line = weights + dc_aligned((size_t)((c->taps[0] + c->taps[1]) * c->bytes));
-    dc_spread_row row = {.outputs = axis[2].out, .low = c->p->low, .high = c->p->high};
-    for (int phase = 0; phase < STEP; phase++) {
-        row.taps[phase] = (int)c->taps[phase];
-        row.tap_at[phase] = c->tap_at[phase];
-        row.weights[phase] = weights + phase * c->taps[0] * c->bytes;
-    }
-    const char *filter =
-        (const char *)c->weights->data + channel * c->weights->stride[0] * c->bytes;
-    for (ptrdiff_t i = 0; i < c->taps[0] + c->taps[1]; i++)
-        __builtin_memcpy(weights + i * c->bytes, filter + c->weight_at[0][i] * c->bytes,
-                         (size_t)c->bytes);
-    if (c->bias) {
-        const char *bias = c->bias + channel * c->bias_stride * c->bytes;
-        row.bias = c->p->element == DC_FLOAT32 ? *(const float *)bias : *(const double *)bias;
-    }
-    for (ptrdiff_t z = 0; z < axis[0].out; z++)
-        for (ptrdiff_t y = 0; y < axis[1].out; y += c->rows) {
-            ptrdiff_t position[4] = {image, channel, z, y};
-            const ptrdiff_t rows = dc_min(c->rows, axis[1].out - y);
-            stage(c, position, rows, scratch);
-            row.source = scratch;
-            spread_band(c, position, rows, &row, line);
+    const ptrdiff_t depths = dc_ceil_div(axis[0].out, axis[0].stride);
+    const ptrdiff_t steps = dc_ceil_div(axis[1].out, axis[1].stride);
+    const double bias = bias_of(c, channel);
+    copy_weights(c, channel, scratch + c->stage_bytes);
+    for (ptrdiff_t z = 0; z < depths; z++)
+        for (ptrdiff_t y = 0; y < steps; y += c->rows) {
+            const ptrdiff_t place[4] = {image, channel, z, y},
+                            count = dc_min(c->rows, steps - y);
+            for (ptrdiff_t i = 0; i < c->extent[0]; i++)
+                stage_plane(c, place, z + c->low[0] + i, y + c->low[1],
+                            c->extent[1] - c->rows + count,
+                            scratch + i * c->pitch[0] * c->bytes);
+            if (c->planes)
+                spread_plane(c, place, count, scratch, bias);
+            else
+                spread_band(c, place, count, scratch, bias);
         }
 }
+
+/* ---- Calls ---- */
 
 static void run(void *context, int thread, int team)
 {
     const call *c = context;
     const ptrdiff_t channels = c->p->out_channels, tasks = c->batch * channels;
     const ptrdiff_t last = dc_split(tasks, team, thread + 1);
+    char *scratch = c->scratch + (size_t)thread * c->thread_bytes;
+    memset(scratch, 0, c->stage_bytes); /* zeros beside the columns, for all bands */
     for (ptrdiff_t task = dc_split(tasks, team, thread); task < last; task++)
-        spread_channel(c, task / channels, task % channels,
-                       c->scratch + (size_t)thread * c->thread_bytes);
+        spread_channel(c, task / channels, task % channels, scratch);
 }
 
 static double operations(const dc_problem *p)
 {
-    double total = (double)p->out_channels;
+    double total = 2 * (double)p->out_channels;
     for (int a = 0; a < 3; a++)
-        total *= (double)p->axis[a].out * (double)p->axis[a].kernel;
-    return total; /* two for each product, of which half the kernel positions have one */
+        total *= (double)p->axis[a].out * (double)p->axis[a].kernel / (double)p->axis[a].stride;
+    return total;
 }
 
-static call make(const dc_problem *p)
+static bool make(const dc_problem *p, call *c)
 {
-    call c = {.p = p,
-              .kernels = dc_kernels_of(p->isa, p->element),
-              .bytes = (ptrdiff_t)dc_element_bytes(p->element)};
-    if (c.kernels)
-        plan_stage(&c);
-    return c;
+    *c = (call){.p = p,
+                .kernels = dc_kernels_of(p->isa, p->element),
+                .bytes = (ptrdiff_t)dc_element_bytes(p->element)};
+    return c->kernels && p->axis[2].stride == STEP && plan(c);
 }
 
 dc_status dc_spread(const dc_problem *p, const dc_tensor *weights, const void *bias,
                     ptrdiff_t bias_stride, const dc_tensor *input, const dc_tensor *residual,
                     const dc_tensor *output, ptrdiff_t batch, int threads)
 {
-    call c = make(p);
-    if (!c.kernels || threads < 1 || p->in_channels != p->groups ||
-        p->out_channels != p->groups || p->axis[2].stride != STEP)
+    call c;
+    if (threads < 1 || p->in_channels != p->groups || p->out_channels != p->groups ||
+        !make(p, &c))
         return DC_INVALID;
     const double work = operations(p) * (double)batch;
     if (work == 0)
@@ -243,6 +379,7 @@ dc_status dc_spread(const dc_problem *p, const dc_tensor *weights, const void *b
     c.output = output;
     c.batch = batch;
     c.clamps = p->low > -__builtin_inf() || p->high < __builtin_inf();
+    c.planes &= !residual && !c.clamps && output->stride[4] == 1;
     threads = (int)dc_min(dc_useful_threads(work, threads), batch * p->out_channels);
     const size_t tables = table_bytes(&c);
     char *memory = dc_allocate(tables + (size_t)threads * c.thread_bytes);
@@ -257,8 +394,8 @@ dc_status dc_spread(const dc_problem *p, const dc_tensor *weights, const void *b
 
 size_t dc_spread_workspace(const dc_problem *p, int threads)
 {
-    const call c = make(p);
-    return c.kernels ? table_bytes(&c) + (size_t)threads * c.thread_bytes : 0;
+    call c;
+    return make(p, &c) ? table_bytes(&c) + (size_t)threads * c.thread_bytes : 0;
 }
 
 double dc_spread_operations(const dc_problem *p) { return operations(p); }

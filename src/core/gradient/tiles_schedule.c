@@ -22,7 +22,10 @@ static const double BLOCK_SUM =
     3.5; /* a vector of sums in each block: loading and storing it ... */
 static const double NEAR_SUM = 4, FAR_SUM = 9;  /* ... and once: transforming it back ... */
 static const double CACHED = 1.2 * 1024 * 1024; /* ... from a cache, or from farther away */
-static const double INPUT_POINT = 5, GRAD_POINT = 7; /* transforming a vector, per product */
+static const double INPUT_POINT = 5,
+                    GRAD_POINT = 7; /* transforming a vector, per product ... */
+static const double FAR_POINT =
+    3.5; /* ... and times this where a block is too much for the cache */
 
 static bool serves(const dc_problem *p, const dc_gradient_schedule *s)
 {
@@ -145,9 +148,11 @@ static double tiles_cycles(const dc_problem *p, const dc_kernels *kernels,
     const double blocks = tiles > block ? tiles / block : 1;
     const double inputs = (double)dc_ceil_div(s->group_in, kernels->lanes) * (double)s->panels;
     const double grads = (double)s->vectors * (double)s->chunks;
+    const double far = block > MOST_TILES ? FAR_POINT : 1; /* as long dilations make it */
     return sums * (tiles / (2 * PRODUCTS_EFFICIENCY) + blocks * BLOCK_SUM +
                    (bytes > CACHED ? FAR_SUM : NEAR_SUM)) +
-           tiles * points * (double)p->groups * (inputs * INPUT_POINT + grads * GRAD_POINT);
+           far * tiles * points * (double)p->groups *
+               (inputs * INPUT_POINT + grads * GRAD_POINT);
 }
 
 bool dc_gradient_prefers_tiles(const dc_problem *p, const dc_kernels *kernels,

@@ -231,19 +231,35 @@ typedef struct dc_pick {
     void *out;
 } dc_pick;
 
-/* A row of the transpose of a depthwise convolution with stride 2: output 2j + phase is bias + the sum of
- * source[tap_at[phase][i] + j] * weights[phase][i], plus the residual, clamped. Whole vectors are read. */
-typedef struct dc_spread_row {
-    ptrdiff_t outputs;
+/* Rows of the transpose of a depthwise convolution with stride 2, which meet the same kernel positions:
+ * output 2j + phase is bias + the sum of source[tap_at[phase][i] + j] * weights[phase][i], plus the
+ * residual, clamped. Whole vectors are read. The pitches are elements from a row to the next. */
+typedef struct dc_spread_rows {
+    ptrdiff_t rows, outputs;
     int taps[2];
     const int32_t *tap_at[2];
     const void *source, *weights[2];
     double bias;
     const void *residual; /* or NULL */
     void *out;
+    ptrdiff_t source_pitch, residual_pitch, out_pitch;
     bool clamps;
     double low, high;
-} dc_spread_row;
+} dc_spread_rows;
+
+/* The same for planes and square kernels of 2 to 5 positions, with stride 2 along rows and columns:
+ * `rows` rows of outputs, without residual and activation. Output (2a + p, 2b + q) meets kernel position
+ * (ky, kx) at row a + at(p, ky) and column b + at(q, kx) of the source, where at(p, k) is
+ * (p + parity - k + DC_SPREAD_SHIFT)/2 if that is whole. Weights are [ky][kx]. */
+enum { DC_SPREAD_SHIFT = 4, DC_SPREAD_LONGEST = 5 };
+typedef struct dc_spread_plane {
+    int kernel, parity;
+    ptrdiff_t rows, outputs;
+    const void *source, *weights;
+    double bias;
+    void *out;
+    ptrdiff_t source_pitch, out_pitch;
+} dc_spread_plane;
 
 /* Depthwise: a strip of `vectors` vectors of outputs, as far down as the call says. By pixels they are
  * neighbours in a row, and the last vector begins `overlap` outputs earlier than it would, so as to end with
@@ -350,7 +366,8 @@ typedef struct dc_kernels {
     void (*dots)(const dc_dot_tile *);
     void (*swap)(const dc_swap *);
     void (*pick)(const dc_pick *);
-    void (*spread)(const dc_spread_row *);
+    void (*spread)(const dc_spread_rows *);
+    void (*spread_plane)(const dc_spread_plane *);
     int strip_vectors;  /* depthwise: the widest strip, and ... */
     int depthwise_tile; /* ... the widest tile of pixels; others have half as many, or one */
     void (*depthwise)(const dc_depthwise_strips *);

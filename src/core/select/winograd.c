@@ -22,7 +22,7 @@ static const double CACHED = 20.0 * 1024 * 1024;
 static const double INPUT_POINT = 3.5; /* transforming a vector of inputs, per product */
 static const double OUTPUT_POINT = 3;  /* a vector of products */
 static const double START = 8000, PER_TILE = 100; /* of a call: what small layers feel */
-static const double PACKED_PER_CYCLE = 1, PACKED_TO_MEMORY = 0.12; /* transformed weights */
+static const double PACKED_PER_CYCLE = 1, PACKED_TO_MEMORY = 0.35; /* transformed weights */
 
 /* ---- Which tiles ---- */
 
