@@ -236,19 +236,13 @@ def _read_quota(*files: Path) -> int | None:
 def _environment_threads() -> int | None:
     text = os.environ.get("DIRECTCONV_NUM_THREADS", "")
     if not text:
-        return None
+        general = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+        # OpenMP reads it itself, where there is OpenMP.
+        heard = _core.has_openmp() or not general.isdecimal()
+        return None if heard else max(1, int(general))
     if not text.isdecimal() or int(text) < 1:
         raise ImportError(f"DIRECTCONV_NUM_THREADS must be a positive integer, but is {text!r}")
     return int(text)
-
-
-def _default_limit() -> int:
-    """Of threads, where nobody has asked for a number: OMP_NUM_THREADS, else control groups."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    if not wanted:
-        return _control_group_limit() or 2**31 - 1
-    heard = _core.has_openmp() or not wanted.isdecimal()  # OpenMP reads it itself
-    return 2**31 - 1 if heard else max(1, int(wanted))
 
 
 def _environment_isa() -> str:
@@ -272,7 +266,8 @@ def _environment_threading() -> str:
     return name
 
 
-_DEFAULT_LIMIT = _default_limit()
+_limit = None if os.environ.get("OMP_NUM_THREADS") else _control_group_limit()
+_DEFAULT_LIMIT = _limit if _limit is not None else 2**31 - 1
 _isa = _environment_isa()
 use_threading(_environment_threading())
 _wanted = _environment_threads()
