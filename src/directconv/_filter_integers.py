@@ -11,11 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from directconv._filter_bands import Box, How, bits_as_bytes, continued, run_in_bands
+from directconv._filter_bands import (
+    Box,
+    How,
+    bits_as_bytes,
+    continued,
+    float_dtype,
+    run_in_bands,
+)
 from directconv._filter_casts import (
     Order,
     Whole,
     doubt,
+    doubt_of_singles,
     largest_magnitude,
     store,
     sums_in_order,
@@ -37,6 +45,8 @@ __all__ = [
     "exact_algorithm",
     "filter_to_integers",
 ]
+
+_DOUBTED = 2.0**-9  # beyond this, too many float32 sums would be added up again
 
 
 def filter_to_integers(
@@ -148,14 +158,13 @@ def _cut_off_by_core(
         order = Order.of(kernel, line)
         if order.weights.size == 0:
             return False
-        sums = Sums(
-            "in order",
-            np.dtype(np.float64),
-            order.weights,
-            order.positions,
-            order.sign,
-            **given,
-        )
+        given.update(terms=order.positions, sign=order.sign)
+        unsure = doubt_of_singles(kernel, reach)
+        narrow = float_dtype(x.dtype, output.dtype) == np.float32
+        if narrow and divisor == 1 and unsure <= _DOUBTED and given["reach"] < np.inf:
+            sums = Sums("guarded", np.dtype(np.float32), kernel, doubt=unsure, **given)
+        else:
+            sums = Sums("in order", np.dtype(np.float64), order.weights, **given)
     target = bits_as_bytes(output)
     value = float(np.real(border.value))
     done = filter_planes(
