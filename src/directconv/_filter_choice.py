@@ -45,12 +45,13 @@ class Border:
 
 @dataclass(frozen=True)
 class Pass:
-    """A 1-D kernel along one axis; `before` as in `correlate`."""
+    """A 1-D kernel along one axis; `before` as in `correlate`. Its sums are to be divided."""
 
     axis: int
     weights: Array
     before: int
     border: Border
+    divisor: int = 1
 
 
 def choose(

@@ -352,7 +352,10 @@ def _cross(ndim: int) -> Array:
 def _adds_whole(input: npt.ArrayLike, output: Any, cval: complex) -> bool:
     """Whether terms can be added before they are cast, since no cast drops a fraction."""
     x = np.asarray(input)
-    kind = x.dtype.kind
-    if output is not None:
-        kind = np.dtype(getattr(output, "dtype", output)).kind
+    if output is None:
+        kind = x.dtype.kind
+    elif isinstance(output, (type, np.dtype, str)):
+        kind = np.dtype(output).kind
+    else:
+        kind = np.asarray(output).dtype.kind
     return kind in "fc" or (kind in "iu" and x.dtype.kind in "iu" and cval == np.rint(cval))
