@@ -21,7 +21,7 @@ RNG = np.random.default_rng(1)
 IMAGE = RNG.random((1080, 1920), np.float32)
 BYTES = (IMAGE * 255).astype(np.uint8)
 REPEATED = 0.02  # seconds for which a call is repeated, unless it takes as long
-SLOW = 2e9  # products: SciPy's loops are not waited for beyond this
+SLOW = 3e9  # products: SciPy's loops are not waited for beyond this
 
 
 def peer(name):

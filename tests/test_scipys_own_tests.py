@@ -1,7 +1,7 @@
 """SciPy's own tests, with our sums below its functions, and with our functions in their place.
 
-Those of signals that convolve by transforms are thousands of sizes, and one is of 2 GiB: they are
-left to a run by hand, see docs/filters.md.
+Those of signals that convolve by transforms are thousands of sizes, and one is of 2 GiB: they
+are left to a run by hand, see docs/filters.md.
 """
 
 from __future__ import annotations
