@@ -151,20 +151,26 @@ def _cut_off_by_core(
         "divisor": float(divisor),
         "reach": reach if reach < 2e9 else np.inf,
     }
-    if whole is not None:
+    order = Order.of(kernel, line)
+    in_order: dict[str, Any] = {"terms": order.positions, "sign": order.sign}
+    unsure = doubt_of_singles(kernel, reach)
+    guarded = (
+        divisor == 1
+        and order.weights.size > 0
+        and unsure <= _DOUBTED
+        and given["reach"] < np.inf
+        and float_dtype(x.dtype, output.dtype) == np.float32
+    )
+    if whole is not None and (whole.dtype == np.float32 or not guarded):
         weights = np.ldexp(kernel, whole.shift)
         sums = Sums("joint", whole.dtype, weights, scale=2.0**-whole.shift, **given)
+    elif guarded:
+        single = np.dtype(np.float32)
+        sums = Sums("guarded", single, kernel, doubt=unsure, **in_order, **given)
+    elif order.weights.size > 0:
+        sums = Sums("in order", np.dtype(np.float64), order.weights, **in_order, **given)
     else:
-        order = Order.of(kernel, line)
-        if order.weights.size == 0:
-            return False
-        given.update(terms=order.positions, sign=order.sign)
-        unsure = doubt_of_singles(kernel, reach)
-        narrow = float_dtype(x.dtype, output.dtype) == np.float32
-        if narrow and divisor == 1 and unsure <= _DOUBTED and given["reach"] < np.inf:
-            sums = Sums("guarded", np.dtype(np.float32), kernel, doubt=unsure, **given)
-        else:
-            sums = Sums("in order", np.dtype(np.float64), order.weights, **given)
+        return False
     target = bits_as_bytes(output)
     value = float(np.real(border.value))
     done = filter_planes(

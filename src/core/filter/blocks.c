@@ -4,7 +4,8 @@
 
 enum {
     STAGE_BYTES = 192 * 1024, /* about so much is read at once */
-    BAND = 16,                /* rows of a unit */
+    BAND = 16,                /* rows of a unit, ... */
+    DEEP_BAND = 32,           /* ... where planes share depths, and bands do not share rows */
     NARROWEST = 128,          /* outputs of a row of a unit */
     SET_BYTES = 1024,
 };
@@ -15,7 +16,7 @@ void dc_filter_plan_blocks(dc_filter_call *c)
     const ptrdiff_t lanes = c->kernels->lanes, reach = (axis[2].kernel - 1) * c->f->channels;
     c->reach = reach;
     c->columns = axis[2].out * c->f->channels;
-    c->band = dc_min(BAND, axis[1].out);
+    c->band = dc_min(axis[0].kernel > 1 ? DEEP_BAND : BAND, axis[1].out);
     c->bands = dc_ceil_div(axis[1].out, c->band);
     c->extent = c->band + axis[1].kernel - 1;
     const ptrdiff_t room = STAGE_BYTES / c->bytes / axis[0].kernel / c->extent - reach;
