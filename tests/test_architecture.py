@@ -86,6 +86,8 @@ MODULE_RANK = {
     "_ndimage_laplace": 13,
     "_signal": 11,
     "_signal_slide": 12,
+    "_signal_images": 12,
+    "_signal_choice": 12,
     "_autograd_primitives": 5,
     "_autograd_arguments": 6,
     "_autograd_convolutions": 7,

@@ -159,8 +159,8 @@ def test_choice_of_method():
 def test_choice_of_method_knows_instruction_set_and_threads(isa):
     def first(threads):
         """The least power of two from which on transforms are chosen."""
-        sizes = (2**n for n in range(3, 17))
-        x = np.ones(2**16, np.float32)
+        sizes = (2**n for n in range(3, 19))
+        x = np.ones(2**18, np.float32)
         return next(
             n for n in sizes if signal.choose_conv_method(x, x[:n], threads=threads) == "fft"
         )
