@@ -20,8 +20,9 @@ from directconv import ndimage, signal
 RNG = np.random.default_rng(1)
 IMAGE = RNG.random((1080, 1920), np.float32)
 BYTES = (IMAGE * 255).astype(np.uint8)
-REPEATED = 0.02  # seconds of a call
-SLOW = 2e9  # products: SciPy's loops are not waited for beyond this
+REPEATED = 0.02  # seconds for which a call is repeated, at least three times, ...
+LONG = 0.2  # ... unless it takes as long as this
+SLOW = 3e9  # products: SciPy's loops are not waited for beyond this
 
 
 def peer(name):
@@ -103,18 +104,21 @@ CASES = {
 def best_times(calls, seconds=1.0, rounds=12):
     """Seconds of each call: the best of rounds in turn, as long as time allows.
 
-    A call is repeated at once unless it is long, so that none finds the caches as another one
-    has left them.
+    Calls that are not long are repeated, so that none is timed with caches and memory as
+    another one has left them: on images of 1080p it takes about six calls until times settle.
     """
     best = dict.fromkeys(calls, float("inf"))
     until = time.perf_counter() + seconds
     for number in range(rounds):
         for name, call in calls.items():
-            for _ in range(1 if best[name] > REPEATED and number else 3):
+            turn, calls_made = time.perf_counter(), 0
+            while True:
                 start = time.perf_counter()
                 call()
-                best[name] = min(best[name], time.perf_counter() - start)
-                if best[name] > REPEATED:
+                end = time.perf_counter()
+                best[name] = min(best[name], end - start)
+                calls_made += 1
+                if end - start > LONG or (calls_made >= 3 and end - turn > REPEATED):
                     break
         if number and time.perf_counter() > until:
             break

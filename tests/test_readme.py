@@ -19,7 +19,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CODE = [
     ROOT / name
-    for name in ("README.md", "docs/tutorial.md", "docs/tutorial.ru.md", "docs/training.md")
+    for name in (
+        "README.md",
+        "docs/tutorial.md",
+        "docs/tutorial.ru.md",
+        "docs/training.md",
+        "docs/filters.md",
+    )
     if (ROOT / name).exists()
 ]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

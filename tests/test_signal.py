@@ -159,8 +159,8 @@ def test_choice_of_method():
 def test_choice_of_method_knows_instruction_set_and_threads(isa):
     def first(threads):
         """The least power of two from which on transforms are chosen."""
-        sizes = (2**n for n in range(3, 17))
-        x = np.ones(2**16, np.float32)
+        sizes = (2**n for n in range(3, 19))
+        x = np.ones(2**18, np.float32)
         return next(
             n for n in sizes if signal.choose_conv_method(x, x[:n], threads=threads) == "fft"
         )
@@ -213,3 +213,31 @@ def test_whole_numbers_stay_whole_with_large_kernels(size, dtype):
         ndimage.correlate(x, kernel.astype(np.float64), mode="wrap"),
         scipy_ndimage.correlate(x, kernel.astype(np.float64), mode="wrap"),
     )
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    name=st.sampled_from(["convolve2d", "correlate2d"]),
+    boundary=st.sampled_from(["fill", "wrap", "symm"]),
+    mode=st.sampled_from(MODES),
+)
+def test_integers_of_every_size_and_their_full_range(seed, name, boundary, mode):
+    rng = np.random.default_rng(seed)
+    arrays = []
+    for shape in (rng.integers(1, 40, 2), rng.integers(1, 16, 2)):
+        limits = np.iinfo(rng.choice(np.array(list("bhiqBHIQ"))))
+        bits = int(rng.integers(1, limits.bits + 1))
+        low, high = max(limits.min, -(2**bits)), min(limits.max, 2**bits)
+        arrays.append(rng.integers(low, high, shape, limits.dtype, endpoint=True))
+    value = int(rng.integers(0, 100))
+    check(name, *arrays, mode, boundary, value)
+
+
+def test_a_large_kernel_over_the_full_range_of_int32(rng):
+    limits = np.iinfo(np.int32)
+    x = rng.integers(limits.min, limits.max, (90, 120), np.int32, endpoint=True)
+    kernel = rng.integers(limits.min, limits.max, (13, 13), np.int32, endpoint=True)
+    for taps in (kernel, kernel >> 16, kernel.astype(np.int8), (kernel > 0).astype(np.int32)):
+        for mode in MODES:
+            check("correlate2d", x, taps, mode)
+            check("convolve2d", x, taps, mode, "symm")

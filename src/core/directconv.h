@@ -148,9 +148,11 @@ typedef enum dc_number {
 } dc_number;
 
 typedef enum dc_filter_method {
-    DC_JOINT,   /* weights [kd][kh][kw] */
-    DC_PASSES,  /* weights [kh][1], then [1][kw]: the kernel is their product, and kd is 1 */
-    DC_IN_ORDER /* the terms listed, in their order, each product rounded before it is added */
+    DC_JOINT,    /* weights [kd][kh][kw] */
+    DC_PASSES,   /* weights [kh][1], then [1][kw]: the kernel is their product, and kd is 1 */
+    DC_IN_ORDER, /* the terms listed, in their order, each product rounded before it is added */
+    DC_GUARDED   /* DC_JOINT in float32; sums that `doubt` could carry past a whole number are
+                  * added up again in order, in float64. Neither scale nor divisor. */
 } dc_filter_method;
 
 typedef struct dc_filter {
@@ -162,8 +164,8 @@ typedef struct dc_filter {
     dc_axis axis[3];
     ptrdiff_t channels;    /* of a pixel, neighbours in memory, each filtered alone */
     const double *weights; /* DC_IN_ORDER: one for each term */
-    /* DC_IN_ORDER: position in the kernel of each term, and if not NULL a second one, whose input is
-     * multiplied with `sign` and added to that of the first, but for the first term. */
+    /* In order: position in the kernel of each term, and if not NULL a second one, whose input is added,
+     * times `sign`, to that of the first, but for the first term. */
     ptrdiff_t terms;
     const ptrdiff_t *positions, *mirrors;
     int sign;
@@ -173,6 +175,7 @@ typedef struct dc_filter {
     bool saturates;
     double scale, divisor;
     double reach; /* no sum * scale is larger in magnitude; may be infinite */
+    double doubt; /* DC_GUARDED: no sum is further from the one in order */
 } dc_filter;
 
 /* Strides of planes and of rows, in elements. Allocates its workspace before it writes anything. */

@@ -97,6 +97,7 @@ def filter_planes(
     scale: float,
     divisor: float,
     reach: float,
+    doubt: float,
     threads: int,
 ) -> None: ...
 def isas() -> list[str]: ...

@@ -81,7 +81,7 @@ cdef extern from "directconv.h" nogil:
         int sign
         dc_number input, output
         bint saturates
-        double scale, divisor, reach
+        double scale, divisor, reach, doubt
     dc_status dc_filter_planes(const dc_filter *, const void *, const Py_ssize_t *, void *,
                                const Py_ssize_t *, int)
     size_t dc_element_bytes(dc_element)
@@ -463,12 +463,12 @@ def move_apart(int isa, int element, weight, out):
 def filter_planes(tuple codes, double padding_value, tuple sizes, Py_ssize_t channels,
                   weights, order, int sign,
                   input, int input_type, out, int output_type, bint saturates,
-                  double scale, double divisor, double reach, int threads):
+                  double scale, double divisor, double reach, double doubt, int threads):
     """Writes a filter of `input` to `out`, as dc_filter says.
 
     Both have three axes, and rows without gaps, the last one of pixels times channels; `sizes`
-    are (input, output, kernel, pad before) along each, in pixels. `weights` are float64 without gaps; `order` is None or an array of intp: a row
-    of positions, and perhaps one of mirrors.
+    are (input, output, kernel, pad before) along each, in pixels. `weights` are float64 without
+    gaps; `order` is None or an array of intp: a row of positions, and perhaps one of mirrors.
     """
     cdef dc_filter f
     cdef Py_buffer x, y, w, o
@@ -488,7 +488,7 @@ def filter_planes(tuple codes, double padding_value, tuple sizes, Py_ssize_t cha
     f.input = <dc_number>input_type
     f.output = <dc_number>output_type
     f.saturates = saturates
-    f.scale, f.divisor, f.reach = scale, divisor, reach
+    f.scale, f.divisor, f.reach, f.doubt = scale, divisor, reach, doubt
     PyObject_GetBuffer(weights, &w, PyBUF_STRIDED_RO)
     try:
         f.weights = <const double *>w.buf

@@ -19,6 +19,7 @@ __all__ = [
     "Order",
     "Whole",
     "doubt",
+    "doubt_of_singles",
     "keeping_sum",
     "largest_magnitude",
     "store",
@@ -121,6 +122,16 @@ def doubt(kernel: Array, largest: float, tile: int = 0) -> float:
         return sums
     norms = largest * tile**0.5 * float(np.sqrt((kernel**2).sum()))
     return float(sums + 8 * log2(max(tile, 2)) * unit * norms)
+
+
+def doubt_of_singles(kernel: Array, reach: float) -> float:
+    """Bound the difference of a float32 sum of fused products and a float64 sum, and compare.
+
+    A rounding of every product; one each of the weights, of what the border consists of, and of
+    the sum when the bound is added to it or taken away; and all that float64 rounds.
+    """
+    rounded = (kernel.size + 4) * 2.0**-24
+    return rounded / (1 - rounded) * reach + 2.0**-100 if rounded < 0.5 else float("inf")
 
 
 def uncertain(sums: Array, doubt: float) -> Array:

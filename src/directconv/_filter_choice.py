@@ -45,12 +45,13 @@ class Border:
 
 @dataclass(frozen=True)
 class Pass:
-    """A 1-D kernel along one axis; `before` as in `correlate`."""
+    """A 1-D kernel along one axis; `before` as in `correlate`. Its sums are to be divided."""
 
     axis: int
     weights: Array
     before: int
     border: Border
+    divisor: int = 1
 
 
 def choose(
@@ -101,9 +102,11 @@ def by_shape(
         size = tuple(n + k - 1 for n, k in zip(out, kernel, strict=True))
         layer = (_layers.Conv1d, _layers.Conv2d, _layers.Conv3d)[len(kernel) - 1]
         own = layer(np.empty((1, 1, *kernel), dtype).real).algorithm_for((1, *size))
-    if own == "fft":
-        direct = core_fft_cost(out, kernel, itemsize)
     best = "direct" if own == "direct" else "core"
+    if own == "fft":
+        by_core = core_fft_cost(out, kernel, itemsize)
+        best = "core" if by_core < direct else "direct"
+        direct = min(direct, by_core)
     if transforms < direct:
         best = "fft"
     several = sum(taps > 1 for taps in kernel) > 1

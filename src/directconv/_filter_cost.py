@@ -29,19 +29,22 @@ __all__ = [
 
 # Nanoseconds on one thread of an AMD Zen 5 with AVX-512, float32.
 CALL = 12e3  # a call of the core from Python
-PER_OUTPUT = 0.11  # of a direct sum, whatever its length: reading, staging and writing
-PER_PRODUCT = 0.0112  # a multiply-add
+PER_OUTPUT = 0.12  # of a direct sum, whatever its length: reading, staging and writing
+PER_PRODUCT = 0.0086  # a multiply-add
 PASS_PER_OUTPUT = 0.17  # the same of each of two passes
 PASS_PER_PRODUCT = 0.0139
 ORDERED_PER_OUTPUT = 0.2  # the same of float64 sums in a given order
 ORDERED_PER_PRODUCT = 0.032
-CORE_FFT_PER_OUTPUT = 1.3  # of the core's "fft"
-CORE_FFT_PER_ROW = 0.034  # and a row of the kernel
+CORE_FFT_PER_OUTPUT = 0.75  # of the core's "fft", ...
+CORE_FFT_PER_SAMPLE = 1.3  # ... of a kernel of a single row, ...
+CORE_FFT_PER_ROW = 0.034  # ... and a row of the kernel, ...
+CORE_FFT_PER_DEEP_ROW = 0.17  # ... or of one that has depth as well
 FFT_CALL = 60e3  # a tile, with its calls of NumPy
 FFT_PER_POINT = 1.2  # copying, multiplying and cutting a point of a tile
 FFT_PER_STAGE = 0.20  # transforming a point there and back, times log2 of the tile's points
 SECOND_LOOK = 1.3  # factor for results that are rounded, or looked at twice
-SPACE = 2.0  # factor for sums over three axes and more, direct or by FFT
+SPACE = 1.8  # factor for direct sums over three axes and more, ...
+FFT_SPACE = 2.4  # ... and by tiles
 FFT_FAR = 1.35  # factor for a tile beyond the second-level cache
 
 LANES = {"avx512": 16, "avx2": 8, "sse2": 4, "neon": 4, "wide": 4}  # float32 in a vector
@@ -55,11 +58,13 @@ def direct_cost(outputs: int, kernel: Sequence[int], itemsize: int) -> float:
     """Nanoseconds on one thread of `outputs` sums over a kernel of these extents."""
     per_product = PER_PRODUCT * _narrower()
     per_output = PER_OUTPUT + prod(kernel) * per_product
-    return CALL + _space(kernel) * outputs * itemsize / 4 * per_output
+    space = SPACE if _has_depth(kernel) else 1.0
+    return CALL + space * outputs * itemsize / 4 * per_output
 
 
-def _space(kernel: Sequence[int]) -> float:
-    return SPACE if sum(taps > 1 for taps in kernel) > 2 else 1.0
+def _has_depth(kernel: Sequence[int]) -> bool:
+    """Whether a kernel extends along three axes or more."""
+    return sum(taps > 1 for taps in kernel) > 2
 
 
 def _narrower() -> float:
@@ -94,14 +99,17 @@ def fft_cost(shape: Sequence[int], kernel: Sequence[int], itemsize: int) -> floa
         else:
             tiles *= ceil(size / step)
             points *= length
-    cost = tiles * batch * _space(kernel) * _tile_cost(points, itemsize)
+    space = FFT_SPACE if _has_depth(kernel) else 1.0
+    cost = tiles * batch * space * _tile_cost(points, itemsize)
     return cost + FFT_CALL * max(1.0, tiles * min(1.0, batch * points / NEAR_POINTS))
 
 
 def core_fft_cost(shape: Sequence[int], kernel: Sequence[int], itemsize: int) -> float:
     """Nanoseconds on one thread of the core's "fft": rows are transformed, columns summed."""
-    per_row = prod(kernel[:-1]) * CORE_FFT_PER_ROW * _narrower()
-    return CALL + prod(shape) * itemsize / 4 * (CORE_FFT_PER_OUTPUT + per_row)
+    rows = prod(kernel[:-1])
+    each = CORE_FFT_PER_DEEP_ROW if _has_depth(kernel) else CORE_FFT_PER_ROW
+    per_output = CORE_FFT_PER_OUTPUT if rows > 1 else CORE_FFT_PER_SAMPLE
+    return CALL + prod(shape) * itemsize / 4 * (per_output + rows * each * _narrower())
 
 
 def fft_tiles(shape: Sequence[int], kernel: Sequence[int]) -> int:

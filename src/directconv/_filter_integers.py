@@ -11,11 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from directconv._filter_bands import Box, How, bits_as_bytes, continued, run_in_bands
+from directconv._filter_bands import (
+    Box,
+    How,
+    bits_as_bytes,
+    continued,
+    float_dtype,
+    run_in_bands,
+)
 from directconv._filter_casts import (
     Order,
     Whole,
     doubt,
+    doubt_of_singles,
     largest_magnitude,
     store,
     sums_in_order,
@@ -37,6 +45,8 @@ __all__ = [
     "exact_algorithm",
     "filter_to_integers",
 ]
+
+_DOUBTED = 2.0**-9  # beyond this, too many float32 sums would be added up again
 
 
 def filter_to_integers(
@@ -141,21 +151,26 @@ def _cut_off_by_core(
         "divisor": float(divisor),
         "reach": reach if reach < 2e9 else np.inf,
     }
-    if whole is not None:
+    order = Order.of(kernel, line)
+    in_order: dict[str, Any] = {"terms": order.positions, "sign": order.sign}
+    unsure = doubt_of_singles(kernel, reach)
+    guarded = (
+        divisor == 1
+        and order.weights.size > 0
+        and unsure <= _DOUBTED
+        and given["reach"] < np.inf
+        and float_dtype(x.dtype, output.dtype) == np.float32
+    )
+    if whole is not None and (whole.dtype == np.float32 or not guarded):
         weights = np.ldexp(kernel, whole.shift)
         sums = Sums("joint", whole.dtype, weights, scale=2.0**-whole.shift, **given)
+    elif guarded:
+        single = np.dtype(np.float32)
+        sums = Sums("guarded", single, kernel, doubt=unsure, **in_order, **given)
+    elif order.weights.size > 0:
+        sums = Sums("in order", np.dtype(np.float64), order.weights, **in_order, **given)
     else:
-        order = Order.of(kernel, line)
-        if order.weights.size == 0:
-            return False
-        sums = Sums(
-            "in order",
-            np.dtype(np.float64),
-            order.weights,
-            order.positions,
-            order.sign,
-            **given,
-        )
+        return False
     target = bits_as_bytes(output)
     value = float(np.real(border.value))
     done = filter_planes(

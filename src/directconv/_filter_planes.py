@@ -22,7 +22,7 @@ __all__ = ["FEW_CHANNELS", "Sums", "filter_planes", "served"]
 # The core's numbers for types; a dtype of the other byte order is none of them.
 _NUMBERS = {np.dtype(code): number for number, code in enumerate("bBhHiIqQfd")}
 FEW_CHANNELS = 64  # a last axis that stays, of fewer: neighbours of a row are pixels of these
-_METHOD = {"joint": 0, "passes": 1, "in order": 2}
+_METHOD = {"joint": 0, "passes": 1, "in order": 2, "guarded": 3}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class Sums:
     method : str
         "joint": `weights` is the kernel. "passes": its two last extents are lengths of 1-D
         kernels, and `weights` these kernels one after the other. "in order": `weights` are
-        those of the `terms`, whose products are rounded and added one by one.
+        those of the `terms`, whose products are rounded and added one by one. "guarded": as
+        "joint", and sums that `doubt` might carry across a whole number are then added up again
+        in order, in float64.
     compute : numpy.dtype
         float32 or float64.
     weights : numpy.ndarray
@@ -48,6 +50,8 @@ class Sums:
         loses its fraction and wraps around.
     scale, divisor, reach : float
         No ``sum * scale`` is larger in magnitude than `reach`.
+    doubt : float
+        Of "guarded": no sum is further from the one in order.
     """
 
     method: str
@@ -59,6 +63,7 @@ class Sums:
     scale: float = 1.0
     divisor: float = 1.0
     reach: float = float("inf")
+    doubt: float = 0.0
 
 
 def served(*dtypes: np.dtype[Any]) -> bool:
@@ -143,6 +148,7 @@ def filter_planes(
         sums.scale,
         sums.divisor,
         sums.reach,
+        sums.doubt,
         threads,
     )
     if not out.flags.c_contiguous:

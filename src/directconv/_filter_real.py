@@ -115,6 +115,8 @@ def filter_axes(x: Array, passes: Sequence[Pass], output: Array, how: How) -> No
         np.not_equal(sums, 0, out=output)
         return
     cuts_off = output.dtype.kind in "iu" and not how.saturate
+    if not cuts_off:
+        passes = [replace(p, weights=p.weights / p.divisor, divisor=1) for p in passes]
     if how.keeps_sum and not cuts_off:
         compute = float_dtype(x.dtype, output.dtype)
         passes = [replace(p, weights=keeping_sum(p.weights, compute)) for p in passes]
@@ -126,12 +128,15 @@ def filter_axes(x: Array, passes: Sequence[Pass], output: Array, how: How) -> No
         kernel = reduce(np.multiply, (_along(p.axis, p.weights, shape) for p in passes))
         filter_kernel(x, kernel, before, passes[0].border, output, how, line=True)
     elif len(passes) == 1 or cuts_off:
-        for each in passes:
+        source = x
+        for number, each in enumerate(passes):
             start = [0] * x.ndim
             start[each.axis] = each.before
             kernel = _along(each.axis, each.weights, [1] * x.ndim)
-            filter_kernel(x, kernel, start, each.border, output, how, line=True)
-            x = output
+            last = number == len(passes) - 1
+            target = output if last else np.empty(output.shape, output.dtype)
+            filter_kernel(source, kernel, start, each.border, target, how, True, each.divisor)
+            source = target
     else:
         _filter_passes(x, passes, output, how)
 
@@ -143,7 +148,7 @@ def _along(axis: int, weights: Array, shape: Sequence[int]) -> Array:
 def _can_join(x: Array, passes: Sequence[Pass], output: Array, cuts_off: bool) -> bool:
     """Whether one kernel of all axes gives what the passes do, and no slower."""
     first = passes[0].border
-    if not first.any_order or any(p.border != first for p in passes):
+    if not first.any_order or any(p.border != first or p.divisor != 1 for p in passes):
         return False
     lengths = [len(p.weights) for p in passes]
     if cuts_off:

@@ -155,28 +155,13 @@ def filter_along_axes(
         borders = [border(mode, value) for mode in modes]
         if not passes:
             target[...] = part
-        elif divisors and target.dtype.kind in "biu" and not how.saturate:
-            for (axis, weights, _), start, edge, divisor in zip(
-                passes, starts, borders, divisors, strict=True
-            ):
-                extents, before = [1] * x.ndim, [0] * x.ndim
-                extents[axis], before[axis] = len(weights), start
-                kernel = weights.reshape(extents)
-                filter_kernel(part, kernel, before, edge, target, how, True, divisor)
-                part = target
         else:
-            scales = divisors or [1] * len(passes)
-            filter_axes(
-                part,
-                [
-                    Pass(axis, np.asarray(weights, np.float64) / scale, start, edge)
-                    for (axis, weights, _), start, edge, scale in zip(
-                        passes, starts, borders, scales, strict=True
-                    )
-                ],
-                target,
-                how,
-            )
+            parts = zip(passes, starts, borders, divisors or [1] * len(passes), strict=True)
+            lines = [
+                Pass(axis, np.asarray(weights, np.float64), start, edge, divisor)
+                for (axis, weights, _), start, edge, divisor in parts
+            ]
+            filter_axes(part, lines, target, how)
 
     return _by_parts(x, np.ones(()), output, cval, how, run)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -20,6 +20,7 @@ from directconv._ndimage import (
 from directconv._spec import Array
 
 __all__ = [
+    "gaussian_derivative",
     "gaussian_filter",
     "gaussian_filter1d",
     "uniform_filter",
@@ -229,3 +230,29 @@ def _gaussian(sigma: float, order: int, truncate: float, radius: int | None) -> 
     if not isinstance(reach, Integral) or reach < 0:
         raise ValueError(f"radius must be an integer of at least 0, but {reach!r} came")
     return gaussian_weights(float(sigma), order, int(reach))
+
+
+def gaussian_derivative(
+    input: npt.ArrayLike, sigma: float | Sequence[float], axes: Any, order: int
+) -> tuple[Callable[..., Array], list[float]]:
+    """Return a derivative along one axis that smooths along all that are filtered."""
+    ndim = np.ndim(input)
+    numbers = normal_axes(axes, ndim)
+    sigmas = [0.0] * ndim
+    for axis, sd in zip(numbers, per_axis("sigma", sigma, len(numbers)), strict=True):
+        sigmas[axis] = sd
+
+    def derivative(
+        input: Array,
+        axis: int,
+        output: Any,
+        mode: str,
+        cval: complex,
+        sigma: Any,
+        **kwargs: Any,
+    ) -> Array:
+        orders = [0] * ndim
+        orders[axis] = order
+        return gaussian_filter(input, sigma, orders, output, mode, cval, **kwargs)
+
+    return derivative, sigmas

@@ -7,17 +7,13 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from directconv._borders import SIGNAL_BOUNDARIES
-from directconv._filter_arguments import check_algorithm
 from directconv._filter_choice import Border
-from directconv._signal import check_mode, correlate_arrays, full_shape, swapped_for_valid
+from directconv._signal import correlate_arrays
 from directconv._spec import Array
 
 __all__ = [
     "check_ndim",
-    "convolve_images",
     "convolved_axes",
     "slide",
 ]
@@ -77,64 +73,3 @@ def slide(
     return correlate_arrays(
         x, turned, before, Border("constant"), shape, dtype, slides, algorithm, threads
     )
-
-
-def convolve_images(
-    in1: npt.ArrayLike,
-    in2: npt.ArrayLike,
-    mode: str,
-    boundary: str,
-    fillvalue: Any,
-    algorithm: str,
-    threads: int | None,
-    flip: bool,
-) -> Array:
-    name = "convolve2d" if flip else "correlate2d"
-    x, kernel = np.asarray(in1), np.asarray(in2)
-    check_algorithm(algorithm)
-    if not x.ndim == kernel.ndim == 2:
-        raise ValueError(
-            f"{name} needs 2-D arrays, but in1 has {x.ndim} axes, in2 {kernel.ndim}"
-        )
-    swapped = swapped_for_valid(mode, x.shape, kernel.shape)
-    if swapped:
-        x, kernel = kernel, x
-    check_mode(mode)
-    if boundary not in SIGNAL_BOUNDARIES:
-        raise ValueError(f"boundary must be 'fill', 'wrap' or 'symm', but is {boundary!r}")
-    value = np.asarray(fillvalue)
-    if value.size != 1:
-        raise ValueError(
-            f"`fillvalue` must be scalar or an array with one element, but its shape is "
-            f"{value.shape}"
-        )
-    dtype = np.result_type(x, kernel)
-    scalar: Any = value.item()
-    if dtype.kind != "c" and np.iscomplexobj(scalar):
-        raise ValueError(
-            f"could not cast `fillvalue` directly to the output dtype {dtype}: {scalar}"
-        )
-    if dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        if not limits.min <= scalar <= limits.max:
-            raise ValueError(
-                f"could not cast `fillvalue` directly to the output dtype {dtype}: {scalar}"
-            )
-        scalar = int(scalar)
-    kernel = kernel[::-1, ::-1] if flip else kernel.conj()
-    shape = {
-        "full": full_shape(x.shape, kernel.shape),
-        "same": x.shape,
-        "valid": tuple(n - k + 1 for n, k in zip(x.shape, kernel.shape, strict=True)),
-    }[mode]
-    at = {"full": 1, "same": 0, "valid": 0}[mode]
-    before = [
-        k - 1 if at else ((k // 2 if flip else (k - 1) // 2) if mode == "same" else 0)
-        for k in kernel.shape
-    ]
-    edge = SIGNAL_BOUNDARIES[boundary]
-    border = Border(edge, scalar if edge == "constant" else 0)
-    result = correlate_arrays(
-        x, kernel, before, border, shape, dtype, (0, 1), algorithm, threads
-    )
-    return result[::-1, ::-1] if swapped and not flip else result

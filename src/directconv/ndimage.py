@@ -9,16 +9,14 @@ and every function takes three keywords more, which `correlate` describes: `algo
 
 from __future__ import annotations
 
-from directconv._ndimage_derivatives import (
+from directconv._ndimage_gradients import (
     gaussian_gradient_magnitude,
-    gaussian_laplace,
     generic_gradient_magnitude,
-    generic_laplace,
-    laplace,
     prewitt,
     sobel,
 )
 from directconv._ndimage_kernels import convolve, convolve1d, correlate, correlate1d
+from directconv._ndimage_laplace import gaussian_laplace, generic_laplace, laplace
 from directconv._ndimage_smoothing import (
     gaussian_filter,
     gaussian_filter1d,

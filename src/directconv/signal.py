@@ -16,15 +16,10 @@ import numpy.typing as npt
 
 from directconv._filter_arguments import check_algorithm, thread_count
 from directconv._filter_casts import store
-from directconv._filter_cost import direct_cost, fft_cost, fft_tiles
-from directconv._signal import (
-    check_mode,
-    fft_dtype,
-    full_shape,
-    reversed_conjugate,
-    swapped_for_valid,
-)
-from directconv._signal_slide import check_ndim, convolve_images, convolved_axes, slide
+from directconv._signal import check_mode, fft_dtype, reversed_conjugate, swapped_for_valid
+from directconv._signal_choice import faster_method
+from directconv._signal_images import convolve2d, correlate2d
+from directconv._signal_slide import check_ndim, convolved_axes, slide
 from directconv._spec import Array
 
 __all__ = [
@@ -91,7 +86,7 @@ def convolve(
     if swapped_for_valid(mode, x.shape, kernel.shape):
         x, kernel = kernel, x
     if method == "auto":
-        method = str(choose_conv_method(x, kernel, mode, threads=1))
+        method = faster_method(x, kernel, mode, 1)
     result = np.result_type(x, kernel)
     if method == "direct":
         return slide(x, kernel, mode, result, "direct", threads)
@@ -142,82 +137,6 @@ def correlate(
         return np.asarray(x * kernel.conj())[()]
     check_ndim(x, kernel)
     return convolve(x, reversed_conjugate(kernel), mode, method, threads=threads)
-
-
-def convolve2d(
-    in1: npt.ArrayLike,
-    in2: npt.ArrayLike,
-    mode: str = "full",
-    boundary: str = "fill",
-    fillvalue: complex = 0,
-    *,
-    algorithm: str = "auto",
-    threads: int | None = None,
-) -> Array:
-    """Convolve two images.
-
-    Parameters
-    ----------
-    in1, in2 : array_like, 2-D
-    mode : str
-        As in `convolve`.
-    boundary : str
-        How `in1` continues: "fill" with `fillvalue`, "wrap", or "symm", the edge repeated.
-    fillvalue : scalar
-    algorithm : str
-        "auto", "direct", "separable" or "fft", as in `directconv.ndimage.correlate`.
-    threads : int, optional
-        As in `convolve`.
-
-    Returns
-    -------
-    numpy.ndarray
-        As `convolve`.
-
-    Raises
-    ------
-    ValueError
-        As `convolve`, and for inputs that are not 2-D and an unknown boundary.
-
-    Examples
-    --------
-    >>> convolve2d([[1, 2], [3, 4]], [[1, 1]], "same", "symm")
-    array([[2, 3],
-           [6, 7]])
-    """
-    return convolve_images(in1, in2, mode, boundary, fillvalue, algorithm, threads, True)
-
-
-def correlate2d(
-    in1: npt.ArrayLike,
-    in2: npt.ArrayLike,
-    mode: str = "full",
-    boundary: str = "fill",
-    fillvalue: complex = 0,
-    *,
-    algorithm: str = "auto",
-    threads: int | None = None,
-) -> Array:
-    """Correlate two images: `in2` is conjugated and not turned around.
-
-    Parameters
-    ----------
-    in1, in2, mode, boundary, fillvalue, algorithm, threads
-        As in `convolve2d`.
-
-    Returns
-    -------
-    numpy.ndarray
-        As `convolve`. In mode "same" a kernel of even extent k is centred at ``(k - 1) // 2``,
-        one less than in `correlate`.
-
-    Examples
-    --------
-    >>> correlate2d([[1, 2], [3, 4]], [[1, 10]], "valid")
-    array([[21],
-           [43]])
-    """
-    return convolve_images(in1, in2, mode, boundary, fillvalue, algorithm, threads, False)
 
 
 def fftconvolve(
@@ -357,35 +276,7 @@ def choose_conv_method(
             method: _seconds(x, kernel, mode, method, count) for method in ("fft", "direct")
         }
         return ("fft" if times["fft"] < times["direct"] else "direct"), times
-    if x.dtype.kind not in "iufc" or kernel.dtype.kind not in "biufc":
-        return "direct"
-    if "g" in (x.dtype.char.lower(), kernel.dtype.char.lower()):
-        return "direct"
-    if x.dtype.kind in "iu" or kernel.dtype.kind in "iu":
-        reach = _largest(x) * _largest(kernel) * min(x.size, kernel.size)
-        if reach >= 2.0**52:
-            return "direct"
-    small = min(x, kernel, key=np.size)
-    if mode == "full":
-        shape = full_shape(x.shape, kernel.shape)
-    elif mode == "same":
-        shape = x.shape
-    else:
-        shape = tuple(abs(n - k) + 1 for n, k in zip(x.shape, kernel.shape, strict=True))
-    dtype = fft_dtype(x.dtype, kernel.dtype)
-    outputs = int(np.prod(shape))
-    by_fft = fft_cost(shape, small.shape, dtype.itemsize)
-    directly = direct_cost(outputs, small.shape, dtype.itemsize)
-    if dtype.kind == "c":
-        directly *= 2
-    tiles = fft_tiles(shape, small.shape)
-    return "fft" if by_fft / min(count, tiles) < directly / count else "direct"
-
-
-def _largest(x: Array) -> float:
-    if x.size == 0 or x.dtype.kind not in "iu":
-        return float(np.abs(x).max(initial=0))
-    return max(abs(int(x.min())), abs(int(x.max())))
+    return faster_method(x, kernel, mode, count)
 
 
 def _seconds(x: Array, kernel: Array, mode: str, method: str, threads: int) -> float:

@@ -304,6 +304,8 @@ typedef struct dc_depthwise_strips {
     double low, high;
 } dc_depthwise_strips;
 
+enum { DC_DOUBTED_TOGETHER = 64 };
+
 /* Rows of an image whose numbers are stored in their own type become sums' elements, and sums become numbers. */
 typedef struct dc_numbers {
     const void *sums;
@@ -312,16 +314,21 @@ typedef struct dc_numbers {
     bool saturates;        /* else fractions are dropped, and what does not fit wraps around */
     bool small;            /* all sums are below 2**31 in magnitude */
     double scale, divisor; /* of sums that do not saturate */
+    /* If not NULL, for sums that are `small`, of scale and divisor 1: whether a difference of `doubt` might
+     * carry one across a whole number, for every DC_DOUBTED_TOGETHER sums. */
+    bool *unsure;
+    double doubt;
     void *out;
 } dc_numbers;
 
 /* Sums in a given order, each product rounded before it is added: out[i] = source[i + at[0]] * weights[0] +
  * sum over t > 0 of source[i + at[t]] * weights[t], for whole vectors. With mirrors it is (source[i + at[t]]
- * + sign * source[i + mirror_at[t]]) * weights[t]. */
+ * + sign * source[i + mirror_at[t]]) * weights[t]. A `narrow` source is of floats, whatever the sums are. */
 typedef struct dc_ordered {
     ptrdiff_t outputs, terms;
     const ptrdiff_t *at, *mirror_at; /* or NULL */
     int sign;
+    bool narrow;
     const void *source, *weights;
     void *out;
 } dc_ordered;
