@@ -308,8 +308,8 @@ static void run_unit(worker *w, ptrdiff_t unit)
 
 static char *take(char **memory, ptrdiff_t bytes)
 {
-    char *block = *memory;
-    *memory += dc_aligned((size_t)bytes);
+    char *block = *memory; /* NULL if only the size is wanted */
+    *memory = (char *)((uintptr_t)block + dc_aligned((size_t)bytes));
     return block;
 }
 
@@ -448,7 +448,7 @@ dc_status dc_filter_planes(const dc_filter *f, const void *input,
     c.taps = (ptrdiff_t)taps;
     threads = (int)dc_min(dc_useful_threads(2 * outputs * taps, threads), c.units);
     worker sized;
-    c.thread_bytes = (size_t)(lay_out(&sized, &c, NULL) - (char *)NULL);
+    c.thread_bytes = (uintptr_t)lay_out(&sized, &c, NULL);
     const ptrdiff_t tables[] = {
         c.taps * c.bytes, c.bytes, axis[2].kernel * (ptrdiff_t)sizeof(ptrdiff_t),
         f->terms * (ptrdiff_t)sizeof(ptrdiff_t), f->terms * (ptrdiff_t)sizeof(ptrdiff_t)};
