@@ -36,7 +36,8 @@ int main(int count, char **arguments)
         }
     }
     printf("%ld convolutions, %ld executions, %ld absurd shapes, %ld refused, %ld failed "
-           "allocations survived\n",
-           counts.cases, counts.executions, counts.plans, counts.refused, counts.faults);
+           "allocations survived, %ld gradients, %ld transposes\n",
+           counts.cases, counts.executions, counts.plans, counts.refused, counts.faults,
+           counts.gradients, counts.spreads);
     return 0;
 }
