@@ -56,6 +56,9 @@ static const char *refusal(const dc_problem *p, const dc_kernels *kernels)
     for (int a = 1; a < 3; a++) {
         const dc_axis *axis = &p->axis[a];
         const ptrdiff_t stride = reduced(axis, axis->stride);
+        if (axis->out > (ptrdiff_t)1 << 40 || axis->dilation > (ptrdiff_t)1 << 40)
+            return "algorithm='winograd' serves outputs and dilations of up to 2**40 along an "
+                   "axis; use 'auto' or 'direct'";
         if (axis->kernel > 1 && stride > 2)
             return "algorithm='winograd' serves strides of 1 and 2, counted in what stride and "
                    "dilation have in common; use 'auto' or 'direct'";
