@@ -201,9 +201,10 @@ bool bounds_hold(const bounds *b, const arrays *t, const ptrdiff_t index[5], dou
 {
     const dc_problem *p = &b->c->problem;
     const double reference = clamp(sum, p->low, p->high);
-    /* sums of columns may overflow, to infinities of either sign, where no window would */
-    if (b->kind == SEPARABLE && !isfinite(sum) && (isnan(y) || b->c->values == HUGE_AND_TINY))
-        return true;
+    /* Which of what is not finite depends on factors that are 0 for a tiny weight, or tiny for 0; and sums
+     * of columns may overflow where no window would. */
+    if (b->kind == SEPARABLE && !isfinite(sum))
+        return !isfinite(y) || y == p->low || y == p->high || b->c->values == HUGE_AND_TINY;
     if (isnan(sum))
         return isnan(y);
     if (b->kind == DIRECT && b->c->values == WHOLE)

@@ -37,7 +37,18 @@ def constants_of_setup() -> dict[str, list]:
 
 
 # What the programs share.
-PARTS = ["arrays", "bounds", "case", "draw", "forward", "gradient", "memory", "naive", "spread"]
+PARTS = [
+    "arrays",
+    "bounds",
+    "case",
+    "draw",
+    "forward",
+    "gradient",
+    "memory",
+    "naive",
+    "regressions",
+    "spread",
+]
 # Not for kernels, where they make compilers take minutes: checks of each single address. The
 # address sanitizer does those, and the arithmetic of kernels is checked like all other.
 NOT_IN_KERNELS = ["-fno-sanitize=null,alignment,object-size,pointer-overflow"]
