@@ -73,6 +73,15 @@ def test_gradients_and_transposes_of_absurd_options(power):
     assert (directconv.Conv2d(np.ones((8, 8, 3, 3), "f4"), **options)(many) == 8).all()
 
 
+@pytest.mark.parametrize("dilation", [100, 5000, 2**20, 2**33, 2**58])
+def test_what_lies_between_far_taps_takes_no_memory(dilation):
+    """Winograd's algorithm stages it: 2.7 GB for a dilation of 2**20, and "auto" took it."""
+    layer = directconv.Conv2d(
+        np.ones((64, 64, 3, 3), np.float32), dilation=(1, dilation), padding=(1, dilation)
+    )
+    assert layer.workspace_bytes((1, 64, 56, 56)) < 16 * 2**20
+
+
 @pytest.mark.parametrize("side", [2**16, 2**20, 2**29])
 def test_inputs_that_are_mostly_imaginary(side):
     """Shapes of more than 2**31 elements, up to what NumPy can name, of which few are read."""

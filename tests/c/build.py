@@ -52,6 +52,9 @@ PARTS = [
 # Not for kernels, where they make compilers take minutes: checks of each single address. The
 # address sanitizer does those, and the arithmetic of kernels is checked like all other.
 NOT_IN_KERNELS = ["-fno-sanitize=null,alignment,object-size,pointer-overflow"]
+# clang fuses a product and a sum only where no check of an address has come between them, so
+# that bits would depend on the code around.
+UNFUSED = ["-ffp-contract=off"]
 # Nor is there anything to explore: kernels have no branches that depend on more than sizes.
 NOT_EXPLORED = ["-fno-sanitize=fuzzer"]
 ABSENT = """#include "kernels/microkernel.h"
@@ -89,6 +92,8 @@ def build(
                 own = [*(own if accepts(own, folder) else []), *keep_fma]
                 if "undefined" in flags:
                     own += NOT_IN_KERNELS
+                if "sanitize" in flags:
+                    own += UNFUSED
                 if "fuzzer" in flags:
                     own += NOT_EXPLORED
             command = [*compiler, *common, *own, "-c", str(source), "-o", f"{target}.o"]

@@ -11,6 +11,7 @@ enum {
     STAGE_BYTES = 48 * 1024,  /* staged inputs of a row of tiles */
     FEWEST_TILES = 48,        /* of a block: each reads all weights */
     MOST_TILES = 96,
+    FARTHEST = 4096, /* dilation of columns: what lies between is staged */
     SET_BYTES = 256, /* tiles this far apart meet in few sets of a cache */
     TALL = 4,        /* shorter tiles of products wait for their sums */
 };
@@ -66,8 +67,9 @@ static const char *refusal(const dc_problem *p, const dc_kernels *kernels)
             return "algorithm='winograd' with stride 2 needs a kernel of 3 to 5 positions; use "
                    "'auto' or 'direct'";
     }
+    const ptrdiff_t apart = reduced(&p->axis[2], p->axis[2].dilation);
     if (p->axis[2].kernel > 1 &&
-        dc_min(reduced(&p->axis[2], p->axis[2].dilation), p->axis[2].out) > MOST_TILES)
+        (apart > FARTHEST || dc_min(apart, p->axis[2].out) > MOST_TILES))
         return "algorithm='winograd' needs a dilation of at most 96 along the last axis; use "
                "'auto' or 'direct'";
     if (p->in_channels / p->groups > MOST_CHANNELS)
