@@ -6,13 +6,10 @@ read beyond them ends the process, so each instruction set runs in one of its ow
 
 from __future__ import annotations
 
-import ctypes
-import mmap
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from guarded import Guarded, needs_pages, runs_to_its_end
 from support import (
     CONV,
     LAYER,
@@ -22,28 +19,7 @@ from support import (
     in_layout,
     integers,
     magnitude,
-    printed_by,
 )
-
-PAGE = mmap.PAGESIZE
-
-
-class Guarded:
-    """Memory for arrays between two forbidden pages. Freed with the process only."""
-
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def array(self, values, at_end):
-        pages = -(-values.nbytes // PAGE)
-        memory = mmap.mmap(-1, (pages + 2) * PAGE)
-        start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        for page in (start, start + (pages + 1) * PAGE):
-            if self.libc.mprotect(ctypes.c_void_p(page), PAGE, 0) != 0:
-                raise OSError(ctypes.get_errno(), "mprotect")
-        offset = (pages + 1) * PAGE - values.nbytes if at_end else PAGE
-        array = np.frombuffer(memory, values.dtype, values.size, offset).reshape(values.shape)
-        array[...] = values
-        return array
 
 
 def convolve_everything():
@@ -57,6 +33,8 @@ def convolve_everything():
         (64, 48, 48, 5, 0, "f4"),
         (8, 8, 24, 3, 1, "f8"),
         (19, 21, 23, 2, 0, "f8"),
+        (4, 32, 23, 1, 0, "f8"),  # output channels of the weights four apart
+        (1, 34, 23, 4, 0, "f8"),
         (17, 33, 37, 3, 2, "f2"),
         (32, 4, 11, 3, 1, "f2"),
     ):
@@ -80,7 +58,6 @@ def convolve_everything():
                     CONV[1](*given, **options)
                     np.testing.assert_allclose(channels_first(out, layout), expected, atol=0.1)
     convolve_with_every_algorithm(rng, guarded)
-    print("done")
 
 
 def convolve_by_rows():
@@ -110,7 +87,6 @@ def convolve_by_rows():
                             algorithm=algorithm, **options)  # fmt: skip
                     total = in_layout(expected, layout) + (0 if add is None else r)
                     np.testing.assert_allclose(out, total, atol=1e-3)
-    print("done")
 
 
 def convolve_with_every_algorithm(rng, guarded):
@@ -154,13 +130,7 @@ def convolve_with_every_algorithm(rng, guarded):
                     assert (abs(channels_first(out, layout) - expected) <= bound).all()
 
 
-@pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs mprotect")
+@needs_pages
 @pytest.mark.parametrize("function", ["convolve_everything", "convolve_by_rows"])
 def test_no_instruction_set_leaves_the_arrays(isa, function):
-    code = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-import test_guard_pages
-test_guard_pages.{function}()
-"""
-    assert printed_by(code, DIRECTCONV_ISA=isa) == "done"
+    assert runs_to_its_end("test_guard_pages", function, isa)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import directconv
+from directconv import grad
 
 TOO_LARGE = (MemoryError, OverflowError, ValueError)
 
@@ -38,6 +39,47 @@ def test_a_step_that_leaves_the_input_does_not_overflow(layout):
     for option in ("stride", "dilation"):
         y = directconv.conv2d(x, w, **{option: 2**55}, layout=layout)
         assert (y == 3).all()
+
+
+@pytest.mark.parametrize("power", [31, 32, 40, 55, 61, 62])
+def test_gradients_and_transposes_of_absurd_options(power):
+    """Taps so far apart that only the middle one meets anything, and pads to match."""
+    far = 2**power
+    x, one = np.ones((1, 2, 3, 5), np.float32), np.ones((2, 2, 1, 1), np.float32)
+    assert (grad.conv2d_weight(x, one.shape, x[..., :1, :1], stride=far) == 1).all()
+    assert (grad.conv2d_weight(x, one.shape, x, dilation=far) == 15).all()
+    corner = grad.conv2d_input(x.shape, one, x[..., :1, :1], stride=far)
+    assert corner[0, 0, 0, 0] == 2
+    assert corner.sum() == 4
+    for call in (
+        lambda: directconv.conv_transpose2d(x, one, stride=far),
+        lambda: directconv.conv_transpose2d(x, np.ones((2, 2, 2, 2), "f4"), dilation=far),
+        lambda: grad.conv2d_weight(x, (2, 2, 2, 2), x, padding=far),
+    ):
+        with pytest.raises(TOO_LARGE):
+            call()
+    if power > 60:  # twice that, and more, is no extent
+        return
+    options = {"dilation": far, "padding": far}
+    dw = grad.conv2d_weight(x, (2, 2, 3, 3), x, **options)
+    assert (dw[..., 1, 1] == 15).all()
+    assert dw.sum() == 60
+    for groups, layer in ((1, np.ones((2, 2, 3, 3))), (2, np.ones((2, 1, 3, 3)))):
+        w = layer.astype(np.float32)
+        dx = grad.conv2d_input(x.shape, w, x, **options, groups=groups)
+        assert (dx == 2 // groups).all()
+        assert (directconv.conv2d(x, w, **options, groups=groups) == 2 // groups).all()
+    many = np.ones((1, 8, 3, 5), np.float32)
+    assert (directconv.Conv2d(np.ones((8, 8, 3, 3), "f4"), **options)(many) == 8).all()
+
+
+@pytest.mark.parametrize("dilation", [100, 5000, 2**20, 2**33, 2**58])
+def test_what_lies_between_far_taps_takes_no_memory(dilation):
+    """Winograd's algorithm stages it: 2.7 GB for a dilation of 2**20, and "auto" took it."""
+    layer = directconv.Conv2d(
+        np.ones((64, 64, 3, 3), np.float32), dilation=(1, dilation), padding=(1, dilation)
+    )
+    assert layer.workspace_bytes((1, 64, 56, 56)) < 16 * 2**20
 
 
 @pytest.mark.parametrize("side", [2**16, 2**20, 2**29])

@@ -71,7 +71,7 @@ def test_which_layers_it_serves():
         family((1, 1, 1000), (1, 1, 64), dilation=2),
         family((1, 2, 1000), (1, 2, 64)),
         family((1, 1, 9, 1000), (1, 1, 1, 64)),
-        family((1, 1, 20), (1, 1, 3)),
+        family((1, 1, 7), (1, 1, 3)),  # fewer outputs than two vectors of four
     ):
         assert other != "row taps"
 

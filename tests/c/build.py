@@ -1,9 +1,11 @@
 """Build the programs of this folder with any C compiler, for any processor.
 
     python tests/c/build.py OUT PROGRAM.c [--cc "COMPILER"] [--flags="-fsanitize=..."]
+                            [--variants avx2,sse2]
 
 Links the whole core (its flags are read from setup.py, where they are explained) with an
-allocator of the tests; no Python is linked. OpenMP is used if --flags says so.
+allocator of the tests; no Python is linked. OpenMP is used if --flags says so. Instruction sets
+that --variants does not name are left out: they take most of the time that a build needs.
 """
 
 from __future__ import annotations
@@ -34,7 +36,35 @@ def constants_of_setup() -> dict[str, list]:
     return found
 
 
-def build(out: Path, program: Path, cc: str = "cc", flags: str = "") -> None:
+# What the programs share.
+PARTS = [
+    "arrays",
+    "bounds",
+    "case",
+    "draw",
+    "forward",
+    "gradient",
+    "memory",
+    "naive",
+    "regressions",
+    "spread",
+]
+# Not for kernels, where they make compilers take minutes: checks of each single address. The
+# address sanitizer does those, and the arithmetic of kernels is checked like all other.
+NOT_IN_KERNELS = ["-fno-sanitize=null,alignment,object-size,pointer-overflow"]
+# clang fuses a product and a sum only where no check of an address has come between them, so
+# that bits would depend on the code around.
+UNFUSED = ["-ffp-contract=off"]
+# Nor is there anything to explore: kernels have no branches that depend on more than sizes.
+NOT_EXPLORED = ["-fno-sanitize=fuzzer"]
+ABSENT = """#include "kernels/microkernel.h"
+const dc_variant *const dc_{name} = NULL;
+"""
+
+
+def build(
+    out: Path, program: Path, cc: str = "cc", flags: str = "", variants: str = ""
+) -> None:
     """Compile the core and one program; raises CalledProcessError with the compiler's words."""
     setup = constants_of_setup()
     compiler, extra = shlex.split(cc), shlex.split(flags)
@@ -52,16 +82,26 @@ def build(out: Path, program: Path, cc: str = "cc", flags: str = "") -> None:
 
         def compile_one(source: Path) -> str:
             own = []
+            target = str(Path(folder, source.relative_to(ROOT).as_posix().replace("/", "_")))
             if source.parent.name == "kernels":
+                name = source.stem.removeprefix("variant_")
+                if variants and name not in variants.split(","):
+                    source = Path(f"{target}.absent.c")
+                    source.write_text(ABSENT.format(name=f"variant_{name}"))
                 own = setup["VARIANT_FLAGS"].get(source.name, [])
                 own = [*(own if accepts(own, folder) else []), *keep_fma]
-            target = str(Path(folder, source.relative_to(ROOT).as_posix().replace("/", "_")))
+                if "undefined" in flags:
+                    own += NOT_IN_KERNELS
+                if "sanitize" in flags:
+                    own += UNFUSED
+                if "fuzzer" in flags:
+                    own += NOT_EXPLORED
             command = [*compiler, *common, *own, "-c", str(source), "-o", f"{target}.o"]
             subprocess.run(command, check=True, capture_output=True, text=True)
             return f"{target}.o"
 
         sources = sorted(p for p in CORE.rglob("*.c") if p != CORE / "memory.c")
-        sources += [program, HERE / "case.c", HERE / "naive.c", HERE / "memory.c"]
+        sources += [program, *(HERE / f"{name}.c" for name in PARTS)]
         with ThreadPoolExecutor(2) as pool:
             objects = list(pool.map(compile_one, sources))
         command = [*compiler, *extra, *objects, "-lm", "-o", str(out)]
@@ -74,9 +114,10 @@ def main() -> int:
     parser.add_argument("program", type=Path)
     parser.add_argument("--cc", default="cc")
     parser.add_argument("--flags", default="")
+    parser.add_argument("--variants", default="")
     given = parser.parse_args()
     try:
-        build(given.out, given.program.resolve(), given.cc, given.flags)
+        build(given.out, given.program.resolve(), given.cc, given.flags, given.variants)
     except subprocess.CalledProcessError as error:
         print(shlex.join(map(str, error.cmd)), error.stderr, sep="\n", file=sys.stderr)
         return 1

@@ -8,6 +8,8 @@
 typedef struct {
     long cases;      /* convolutions compared */
     long executions; /* calls of the core that computed them */
+    long gradients;  /* of weights */
+    long spreads;    /* transposes of depthwise layers */
     long plans;      /* shapes too large to compute: planned only */
     long refused;    /* problems that a named algorithm does not serve */
     long faults;     /* allocations that were made to fail */

@@ -1,8 +1,10 @@
-/* Random convolutions on every instruction set, each compared with a plain loop; for some of them
- * every allocation is made to fail in turn. Needs no Python, so it runs wherever C does.
+/* What fuzzing found; then random convolutions on every instruction set, each compared with a plain
+ * loop, and for some of them every allocation is made to fail in turn. Needs no Python, so it runs
+ * wherever C does.
  *
  *   test_core [seconds [seed]]     stops at the first failure with status 1 */
 #include "case.h"
+#include "regressions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,11 @@ int main(int count, char **arguments)
     const double seconds = count > 1 ? atof(arguments[1]) : 5;
     const uint64_t seed = count > 2 ? strtoull(arguments[2], NULL, 10) : 1;
     case_counts counts = {0};
+    const char *failed = check_regressions();
+    if (failed) {
+        printf("%s: wrong again\n", failed);
+        return 1;
+    }
     const time_t start = time(NULL);
     for (uint64_t number = 0; difftime(time(NULL), start) < seconds; number++) {
         uint8_t bytes[160];
@@ -36,7 +43,8 @@ int main(int count, char **arguments)
         }
     }
     printf("%ld convolutions, %ld executions, %ld absurd shapes, %ld refused, %ld failed "
-           "allocations survived\n",
-           counts.cases, counts.executions, counts.plans, counts.refused, counts.faults);
+           "allocations survived, %ld gradients, %ld transposes\n",
+           counts.cases, counts.executions, counts.plans, counts.refused, counts.faults,
+           counts.gradients, counts.spreads);
     return 0;
 }

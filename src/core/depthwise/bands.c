@@ -78,7 +78,7 @@ void dc_run_classes(const dc_axis *axis, const dc_kernels *kernels, ptrdiff_t by
 void *dc_take(char **memory, ptrdiff_t bytes)
 {
     char *block = *memory;
-    *memory += dc_round_up(bytes, DC_LINE_BYTES);
+    *memory = (char *)((uintptr_t)block + (uintptr_t)dc_round_up(bytes, DC_LINE_BYTES));
     return block;
 }
 

@@ -22,7 +22,7 @@ double dc_bands_imbalance(const dc_problem *problem, const dc_bands *bands, int 
 void dc_run_classes(const dc_axis *rows, const dc_kernels *kernels, ptrdiff_t bytes,
                     const dc_depthwise_strips *band);
 
-/* `bytes` bytes of scratch from *memory on, which moves past them. */
+/* `bytes` bytes of scratch from *memory on, which moves past them. From NULL on it only counts. */
 void *dc_take(char **memory, ptrdiff_t bytes);
 
 /* Element (n, c, d, h, w) of a tensor. */

@@ -32,8 +32,8 @@ void dc_filter_plan_blocks(dc_filter_call *c)
 
 static void *take(char **memory, ptrdiff_t count, ptrdiff_t bytes)
 {
-    char *block = *memory;
-    *memory += dc_aligned((size_t)(count * bytes));
+    char *block = *memory; /* NULL if only the size is wanted */
+    *memory = (char *)((uintptr_t)block + dc_aligned((size_t)(count * bytes)));
     return block;
 }
 

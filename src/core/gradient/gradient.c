@@ -203,7 +203,8 @@ dc_status dc_gradient_execute(const dc_gradient *g, const dc_tensor *input,
 
 const char *dc_gradient_family(const dc_gradient *g, ptrdiff_t batch)
 {
-    return schedule_for(g, batch)->method->name;
+    const dc_gradient_method *method = schedule_for(g, batch)->method;
+    return method ? method->name : "none"; /* nothing is summed */
 }
 
 size_t dc_gradient_workspace(const dc_gradient *g, ptrdiff_t batch, int threads)

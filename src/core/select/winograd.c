@@ -11,6 +11,7 @@ enum {
     STAGE_BYTES = 48 * 1024,  /* staged inputs of a row of tiles */
     FEWEST_TILES = 48,        /* of a block: each reads all weights */
     MOST_TILES = 96,
+    FARTHEST = 4096, /* dilation of columns: what lies between is staged */
     SET_BYTES = 256, /* tiles this far apart meet in few sets of a cache */
     TALL = 4,        /* shorter tiles of products wait for their sums */
 };
@@ -56,6 +57,9 @@ static const char *refusal(const dc_problem *p, const dc_kernels *kernels)
     for (int a = 1; a < 3; a++) {
         const dc_axis *axis = &p->axis[a];
         const ptrdiff_t stride = reduced(axis, axis->stride);
+        if (axis->out > (ptrdiff_t)1 << 40 || axis->dilation > (ptrdiff_t)1 << 40)
+            return "algorithm='winograd' serves outputs and dilations of up to 2**40 along an "
+                   "axis; use 'auto' or 'direct'";
         if (axis->kernel > 1 && stride > 2)
             return "algorithm='winograd' serves strides of 1 and 2, counted in what stride and "
                    "dilation have in common; use 'auto' or 'direct'";
@@ -63,8 +67,9 @@ static const char *refusal(const dc_problem *p, const dc_kernels *kernels)
             return "algorithm='winograd' with stride 2 needs a kernel of 3 to 5 positions; use "
                    "'auto' or 'direct'";
     }
+    const ptrdiff_t apart = reduced(&p->axis[2], p->axis[2].dilation);
     if (p->axis[2].kernel > 1 &&
-        dc_min(reduced(&p->axis[2], p->axis[2].dilation), p->axis[2].out) > MOST_TILES)
+        (apart > FARTHEST || dc_min(apart, p->axis[2].out) > MOST_TILES))
         return "algorithm='winograd' needs a dilation of at most 96 along the last axis; use "
                "'auto' or 'direct'";
     if (p->in_channels / p->groups > MOST_CHANNELS)
