@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 from numpy import ndarray
 
 from directconv._spec import ConvSpec
@@ -63,6 +65,20 @@ class Spread:
     @property
     def operations(self) -> float: ...
     def workspace_bytes(self, threads: int) -> int: ...
+
+class PlainCall:
+    def __init__(
+        self,
+        plan: Plan,
+        weights: Weights,
+        kind: type[ndarray],
+        shape: tuple[int, ...],
+        format: str,
+        empty: Callable[..., ndarray],
+        arguments: tuple[object, ...],
+        threads: int | Callable[[], int],
+    ) -> None: ...
+    def run(self, input: object) -> ndarray | None: ...
 
 class WeightGradient:
     def __init__(

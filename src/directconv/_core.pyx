@@ -1,10 +1,12 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: freethreading_compatible=True
 """The binding: passes shapes, pointers and strides to the C core, and turns its status into an
 exception. It decides nothing; arguments have been checked by the callers (see _spec.py)."""
 
 from cpython.buffer cimport (
-    PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer,
+    PyBUF_FORMAT, PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer,
 )
+from cpython.object cimport PyObject_CallObject
 
 
 cdef extern from "directconv.h" nogil:
@@ -238,9 +240,8 @@ cdef class Plan:
         """Writes the convolution of `input` to `out`. All arrays have the shapes of the plan's
         geometry and its element type; if it `casts`, also one of those that dc_storage lists."""
         cdef Py_buffer x, y, r
-        cdef dc_tensor input_tensor, out_tensor, residual_tensor
+        cdef dc_tensor residual_tensor
         cdef dc_tensor *add = NULL
-        cdef Py_ssize_t batch
         cdef dc_status status
         PyObject_GetBuffer(input, &x, PyBUF_STRIDED_RO)
         try:
@@ -251,18 +252,7 @@ cdef class Plan:
                     read_tensor(&r, residual_storage, self.dims, self.channels_last, &residual_tensor)
                     add = &residual_tensor
                 try:
-                    batch = x.shape[0] if x.ndim == self.dims + 2 else 1
-                    read_tensor(&x, input_storage, self.dims, self.channels_last,
-                                &input_tensor)
-                    read_tensor(&y, out_storage, self.dims, self.channels_last,
-                                &out_tensor)
-                    if self.image_operations * batch < small_call:
-                        status = dc_plan_execute(self.plan, weights.weights, &input_tensor, add,
-                                                 &out_tensor, batch, threads)
-                    else:
-                        with nogil:
-                            status = dc_plan_execute(self.plan, weights.weights, &input_tensor,
-                                                     add, &out_tensor, batch, threads)
+                    status = convolve(self, weights, &x, input_storage, add, &y, out_storage, threads)
                 finally:
                     if add != NULL:
                         PyBuffer_Release(&r)
@@ -300,6 +290,82 @@ cdef class Plan:
 
     def workspace_bytes(self, int threads):
         return dc_plan_workspace(self.plan, threads)
+
+
+cdef dc_status convolve(Plan plan, Weights weights, Py_buffer *x, int input_storage,
+                        dc_tensor *add, Py_buffer *y, int out_storage, int threads) except *:
+    cdef dc_tensor input, out
+    cdef Py_ssize_t batch = x.shape[0] if x.ndim == plan.dims + 2 else 1
+    cdef dc_status status
+    read_tensor(x, input_storage, plan.dims, plan.channels_last, &input)
+    read_tensor(y, out_storage, plan.dims, plan.channels_last, &out)
+    if plan.image_operations * batch < small_call:
+        return dc_plan_execute(plan.plan, weights.weights, &input, add, &out, batch, threads)
+    with nogil:
+        status = dc_plan_execute(plan.plan, weights.weights, &input, add, &out, batch, threads)
+    return status
+
+
+cdef class PlainCall:
+    """A plan, its weights and one shape, for calls that need nothing else: no residual, no cast, a
+    new array for the result, which empty(*arguments) makes, and as many threads as `threads` says
+    or returns."""
+    cdef Plan plan
+    cdef Weights weights
+    cdef object kind, empty, threads
+    cdef tuple arguments
+    cdef int axes
+    cdef Py_ssize_t shape[5]
+    cdef char format
+
+    def __init__(self, Plan plan not None, Weights weights not None, type kind, tuple shape,
+                 str format, empty, tuple arguments, threads):
+        cdef int a
+        self.plan, self.weights, self.threads = plan, weights, threads
+        self.kind, self.empty, self.arguments = kind, empty, arguments
+        self.axes = len(shape)
+        for a in range(self.axes):
+            self.shape[a] = shape[a]
+        self.format = ord(format)
+
+    def run(self, input):
+        """The convolution of an array. None if it is not of the type, shape and format that this is
+        for, or not aligned."""
+        cdef Py_buffer x, y
+        cdef dc_status status
+        cdef int threads
+        if type(input) is not self.kind:
+            return None
+        try:
+            PyObject_GetBuffer(input, &x, PyBUF_STRIDED_RO | PyBUF_FORMAT)
+        except (BufferError, ValueError):  # a dtype that buffers do not have
+            return None
+        try:
+            if not serves(self, &x):
+                return None
+            threads = self.threads if type(self.threads) is int else self.threads()
+            out = PyObject_CallObject(self.empty, self.arguments)
+            PyObject_GetBuffer(out, &y, PyBUF_STRIDED)
+            try:
+                status = convolve(self.plan, self.weights, &x, 0, NULL, &y, 0, threads)
+            finally:
+                PyBuffer_Release(&y)
+        finally:
+            PyBuffer_Release(&x)
+        check(status, NULL)
+        return out
+
+
+cdef bint serves(PlainCall call, Py_buffer *x) noexcept:
+    cdef size_t apart = <size_t>x.buf  # with all strides in its lower bits
+    cdef int a
+    if x.ndim != call.axes or x.format[0] != call.format or x.format[1] != 0:
+        return False
+    for a in range(call.axes):
+        if x.shape[a] != call.shape[a]:
+            return False
+        apart |= <size_t>x.strides[a]
+    return apart % <size_t>x.itemsize == 0
 
 
 cdef class WeightGradient:

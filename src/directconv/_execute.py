@@ -118,7 +118,7 @@ def _aligned(array: Array) -> Array:
 
 def _storage(prepared: Prepared, dtype: np.dtype) -> int | None:
     """Return the core's code for arrays of this dtype; None if it takes none of these."""
-    if dtype == prepared.compute:
+    if dtype is prepared.compute or dtype == prepared.compute:
         return 0
     return _STORAGE.get(dtype.name) if prepared.casts and dtype.isnative else None
 
@@ -131,6 +131,25 @@ def _readable(prepared: Prepared, array: Array) -> tuple[Array, int]:
     if storage is None:
         return array.astype(prepared.compute), 0
     return _aligned(array), storage
+
+
+def plain_call(
+    prepared: Prepared, weights: _core.Weights, shape: tuple[int, ...], dtype: np.dtype
+) -> _core.PlainCall | None:
+    """Return what serves calls with such an input alone; None if something is cast."""
+    compute = prepared.compute
+    if prepared.dtype is not compute or dtype is not compute:
+        return None
+    return _core.PlainCall(
+        prepared.plan,
+        weights,
+        np.ndarray,
+        shape,
+        compute.char,
+        np.empty,
+        (prepared.geometry.output_shape, compute),
+        prepared.small or _runtime.get_num_threads,
+    )
 
 
 def run(
@@ -146,11 +165,6 @@ def run(
     threads = prepared.small or (_runtime.get_num_threads() if threads is None else threads)
     if out is None:
         out = np.empty(prepared.geometry.output_shape, prepared.dtype)
-        # The usual case takes little time.
-        if residual is None and prepared.dtype is compute and x.dtype is compute:
-            aligned = x if x.flags.aligned else x.copy()
-            prepared.plan.execute(weights, aligned, None, out, threads)
-            return out
     x, stored = _readable(prepared, x)
     residual_stored = 0
     if residual is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -78,10 +78,17 @@ class Layer:
         raise AttributeError("a layer is immutable")
 
 
+class _Last(NamedTuple):
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    prepared: _execute.Prepared
+    weights: _core.Weights
+
+
 class _Conv(Layer):
     """A convolution whose weights are packed once; immutable, picklable, safe to share."""
 
-    __slots__ = ("_last", "_packed", "_spec")
+    __slots__ = ("_last", "_packed", "_plain", "_spec")
     _dims: ClassVar[int]
 
     _spec: ConvSpec
@@ -89,7 +96,8 @@ class _Conv(Layer):
     _packed: dict[tuple[str, int], _core.Weights]
     # The last input's shape and dtype with what they led to. One entry, replaced as a whole, so
     # threads may race for it.
-    _last: tuple[tuple[int, ...], np.dtype[Any], _execute.Prepared, _core.Weights] | None
+    _last: _Last | None
+    _plain: _core.PlainCall | None  # for calls with such an input and nothing else
 
     def __init__(
         self,
@@ -139,6 +147,7 @@ class _Conv(Layer):
             _spec=spec,
             _packed={},
             _last=None,
+            _plain=None,
         )
         typical = _typical_input(spec)
         known = any(a is not None and a.dtype.kind not in "biu" for a in (w, b))
@@ -153,23 +162,23 @@ class _Conv(Layer):
         out: Array | None = None,
         threads: int | None = None,
     ) -> Array:
-        last = self._last
-        if (
-            last is not None
-            and type(input) is np.ndarray
-            and input.shape == last[0]
-            and input.dtype is last[1]
-        ):
-            if residual is None and out is None and threads is None:
-                return _execute.run(last[2], last[3], input, None, None, None)
-        else:
-            last = None
+        plain = self._plain
+        if plain is not None and residual is None and out is None and threads is None:
+            result = plain.run(input)
+            if result is not None:
+                return result
 
         x = as_array("input", input)
         r = None if residual is None else as_array("residual", residual)
         inputs = (("input", x), ("weight", self._weight), ("bias", self._bias), ("residual", r))
-        if last is not None and (r is None or r.dtype is x.dtype):  # which promotes nothing
-            _, _, prepared, weights = last
+        last = self._last
+        if (
+            last is not None
+            and x.shape == last.shape
+            and x.dtype is last.dtype
+            and (r is None or r.dtype is x.dtype)  # which promotes nothing
+        ):
+            prepared, weights = last.prepared, last.weights
         else:
             dtype = result_dtype(*dtypes_of(*inputs))
             prepared = _execute.prepare(self._spec, x.shape, dtype, self._isa, packs_once=True)
@@ -179,8 +188,11 @@ class _Conv(Layer):
         if out is not None:
             check_out(out, prepared.geometry.output_shape, prepared.dtype, inputs)
         threads = check_threads(threads)
-        if r is None:
-            object.__setattr__(self, "_last", (x.shape, x.dtype, prepared, weights))
+        if r is None and (last is None or prepared is not last.prepared):
+            plain = _execute.plain_call(prepared, weights, x.shape, x.dtype)
+            object.__setattr__(self, "_plain", plain)
+            made = _Last(x.shape, x.dtype, prepared, weights)
+            object.__setattr__(self, "_last", made)
         return _execute.run(prepared, weights, x, r, out, threads)
 
     def algorithm_for(self, input_shape: tuple[int, ...]) -> str:

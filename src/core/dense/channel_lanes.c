@@ -266,19 +266,19 @@ static void sum_chunk(const worker *w, const panel *pn, ptrdiff_t chunk, ptrdiff
             count > 0 && whole && w->direct && s->taps == 1 && pn->first == 0 && k == 0;
         tile.prefetch = whole ? next + first_tile * share * count : tile.weights;
         tile.prefetch_step = share;
+        tile.foresees = inputs;
         tile.pixel_at = w->pixel_at + p0;
         tile.out_at = out_at;
-        /* Nothing slow here: between two tiles the multipliers are idle. */
-        for (ptrdiff_t t = 0; t < tiles; t++) {
-            tile.pixels = (int)(short_tile + (t < longer_tiles));
-            if (inputs && t + 1 < tiles) {
-                tile.prefetch = w->source + (ptrdiff_t)tile.pixel_at[tile.pixels] * c->bytes;
+        for (int shorter = longer_tiles == 0; shorter < 2; shorter++) {
+            tile.pixels = (int)short_tile + !shorter;
+            const ptrdiff_t calls = shorter ? tiles - longer_tiles : longer_tiles;
+            tile.more = calls - 1;
+            if (inputs)
                 tile.prefetch_step = tile.pixels * s->group_in * c->bytes / count;
-            }
             c->kernels->channel_lanes(&tile);
-            tile.pixel_at += tile.pixels;
-            tile.out_at += tile.pixels;
-            tile.prefetch += share * count;
+            tile.pixel_at += calls * tile.pixels;
+            tile.out_at += calls * tile.pixels;
+            tile.prefetch += calls * share * count;
         }
     }
 }

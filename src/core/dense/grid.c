@@ -144,13 +144,22 @@ static bool cut(dc_grid *g, ptrdiff_t batch)
     return true;
 }
 
+/* Values computed over values wanted, of the longest blocks. */
+static double waste(const dc_grid *g, const prices *r)
+{
+    if (r->s->family != DC_PIXEL_LANES)
+        return 1;
+    return dc_pixel_waste(r->kernels, r->s, side(g, 1), side(g, 2));
+}
+
 /* Remembers the grid if it is the best one so far. */
 static void consider(const dc_grid *g, const prices *r, int threads, double *least,
                      dc_grid *best)
 {
     const double pixels = (double)(side(g, 0) * side(g, 1) * side(g, 2));
     double mean;
-    const double most = slowest(g, r, threads, &mean) * (1 + FEW_PIXELS / (pixels * pixels));
+    const double most =
+        slowest(g, r, threads, &mean) * waste(g, r) * (1 + FEW_PIXELS / (pixels * pixels));
     if (most < *least) {
         *least = most;
         *best = *g;
@@ -171,16 +180,18 @@ dc_grid dc_grid_make(const dc_problem *p, const dc_schedule *s, const dc_kernels
     g.slice = g.parts;
     count_units(&g, batch);
     dc_grid best = g;
-    double least = __builtin_inf();
+    double least = __builtin_inf(), usual = 1; /* the waste of the schedule's blocks */
     for (int cuts = 0; threads > 1 && cuts < MOST_CUTS; cuts++) {
         const prices r = prices_of(p, s, kernels, &g);
         consider(&g, &r, threads, &least, &best);
+        if (cuts == 0)
+            usual = waste(&g, &r);
         if (cuts == 0 && g.parts % threads == 0) {
             dc_grid sliced = g;
             sliced.slice = g.parts / threads;
             consider(&sliced, &r, threads, &least, &best);
         }
-        const double work = work_before(&g, &r, g.units) * (1 + r.staged / r.channels);
+        const double work = usual * work_before(&g, &r, g.units) * (1 + r.staged / r.channels);
         if (least <= FAIR * work / threads || !cut(&g, batch))
             break;
     }

@@ -276,47 +276,51 @@ static tile tile_at(const worker *w, ptrdiff_t index)
     return t;
 }
 
-/* Where the sums of a tile go, and what they may do there. */
-typedef struct {
-    char *out;
-    ptrdiff_t pitch;
-    ptrdiff_t rows, row; /* one, or as many lines; elements between them */
-    bool in_output;      /* writes nothing beyond the last pixel, and applies the activation */
-    ptrdiff_t prefetch;
-} target;
-
-/* Adds the products of one chunk of input channels for `length` pixels that begin at `source`, and for
- * those of further rows. */
-static void sum_pixels(const worker *w, const tile *t, ptrdiff_t chunk, const char *source,
-                       ptrdiff_t length, const target *to)
+/* The products of one chunk of input channels with `tiles` tiles like t, the next ones; the caller adds
+ * where sums go. */
+static dc_pixel_tile products(const worker *w, const tile *t, ptrdiff_t tiles, ptrdiff_t chunk)
 {
     const call *c = w->c;
     const dc_schedule *s = c->s;
-    const ptrdiff_t first = chunk * s->chunk, lanes = c->kernels->lanes;
-    const ptrdiff_t vectors = dc_ceil_div(length, lanes);
-    const ptrdiff_t groups = dc_ceil_div(vectors, c->kernels->pixel_vectors[t->channels]);
-    dc_pixel_tile k = {
+    const ptrdiff_t first = chunk * s->chunk;
+    return (dc_pixel_tile){
         .channels = (int)t->channels,
+        .more = tiles - 1,
+        .rows = 1,
         .taps = dc_min(s->chunk, s->group_in - first) * s->taps,
         .tap_at = w->in_input ? c->input_taps : c->staged_taps,
         .weights = t->weights + first * s->taps * t->channels * c->bytes,
         .start = chunk == 0 ? t->bias : NULL,
-        .out_pitch = to->pitch,
-        .rows = to->rows,
-        .source_row = w->row,
-        .out_row = to->row,
-        .clamps = to->in_output && c->clamps,
         .low = c->p->low,
         .high = c->p->high,
-        .prefetch = to->prefetch,
     };
-    for (ptrdiff_t i = 0; i < groups; i++) {
-        const ptrdiff_t vector = dc_split(vectors, groups, i);
-        k.vectors = (int)(dc_split(vectors, groups, i + 1) - vector);
-        k.source = source + vector * lanes * c->bytes;
-        k.out = to->out + vector * lanes * c->bytes;
-        k.overlap = to->in_output && i == groups - 1 ? vectors * lanes - length : 0;
-        c->kernels->pixel_lanes(&k);
+}
+
+/* A line of pixels in tiles of nearly equal width. */
+typedef struct {
+    ptrdiff_t vectors, tiles;
+} cuts;
+
+static cuts cuts_of(const worker *w, ptrdiff_t channels, ptrdiff_t length)
+{
+    const dc_kernels *kernels = w->c->kernels;
+    const ptrdiff_t vectors = dc_ceil_div(length, kernels->lanes);
+    return (cuts){vectors, dc_ceil_div(vectors, kernels->pixel_vectors[channels])};
+}
+
+/* Adds products to sums in scratch, for `length` pixels that begin at `source`. */
+static void sum_pixels(const worker *w, dc_pixel_tile k, const char *source, ptrdiff_t length,
+                       char *sums)
+{
+    const ptrdiff_t step = w->c->kernels->lanes * w->c->bytes;
+    const cuts cut = cuts_of(w, k.channels, length);
+    k.out_pitch = w->c->s->sum_pitch;
+    for (ptrdiff_t i = 0; i < cut.tiles; i++) {
+        const ptrdiff_t vector = dc_split(cut.vectors, cut.tiles, i);
+        k.vectors = (int)(dc_split(cut.vectors, cut.tiles, i + 1) - vector);
+        k.source = source + vector * step;
+        k.out = sums + vector * step;
+        w->c->kernels->pixel_lanes(&k);
     }
 }
 
@@ -354,37 +358,53 @@ static void store_run(const worker *w, const tile *t, ptrdiff_t z, ptrdiff_t y,
     c->kernels->store(&store);
 }
 
+/* Tiles begin..end-1, of which there are two sizes at most, in the output itself: writes nothing beyond
+ * the last pixel, and applies the activation. How many sizes. */
+static int stored_products(const worker *w, ptrdiff_t begin, ptrdiff_t end,
+                           dc_pixel_tile sizes[2])
+{
+    const call *c = w->c;
+    const ptrdiff_t larger = c->s->group_out % c->s->panels;
+    const ptrdiff_t change = begin < larger ? dc_min(larger, end) : end;
+    int count = 0;
+    for (ptrdiff_t first = begin; first < end; first = first < change ? change : end) {
+        const tile t = tile_at(w, first);
+        dc_pixel_tile *k = &sizes[count++];
+        *k = products(w, &t, (first < change ? change : end) - first, 0);
+        k->out = dc_block_at(c->p, &w->block, c->output, t.first);
+        k->out_pitch = c->output->stride[1];
+        k->source_row = w->row;
+        k->out_row = c->output->stride[3];
+        k->clamps = c->clamps;
+    }
+    return count;
+}
+
 /* Tiles begin..end-1 over every line, stored to the output at once. The tiles of channels take turns
  * over the same pixels, and meanwhile fetch the next ones; a single one goes down all lines. */
 static void run_stored(const worker *w, ptrdiff_t begin, ptrdiff_t end)
 {
     const call *c = w->c;
     const ptrdiff_t lanes = c->kernels->lanes, *stride = c->output->stride;
-    const ptrdiff_t most = 2 * c->kernels->pixel_vectors[c->kernels->pixel_channels];
-    const ptrdiff_t vectors = dc_ceil_div(w->length, lanes),
-                    pieces = end - begin == 1 ? 1 : dc_ceil_div(vectors, most);
+    dc_pixel_tile sizes[2];
+    const int count = stored_products(w, begin, end, sizes);
+    const cuts cut = cuts_of(w, sizes[0].channels, w->length);
     const ptrdiff_t rows = end - begin == 1 ? w->lines : 1;
     for (ptrdiff_t z = 0; z < w->block.count[0]; z++)
         for (ptrdiff_t y = 0; y < w->lines; y += rows)
-            for (ptrdiff_t i = 0; i < pieces; i++) {
-                const ptrdiff_t x = dc_split(vectors, pieces, i) * lanes;
-                const ptrdiff_t length =
-                    dc_min(dc_split(vectors, pieces, i + 1) * lanes, w->length) - x;
-                const char *source = w->source + (z * w->depth + y * w->row + x) * c->bytes;
-                const ptrdiff_t at = z * stride[2] + y * stride[3] + x;
-                for (ptrdiff_t n = begin; n < end; n++) {
-                    const tile t = tile_at(w, n);
-                    const ptrdiff_t ahead = length + (n - begin) * lanes;
-                    sum_pixels(w, &t, 0, source, length,
-                               &(target){
-                                   .out = dc_block_at(c->p, &w->block, c->output, t.first) +
-                                          at * c->bytes,
-                                   .pitch = stride[1],
-                                   .rows = rows,
-                                   .row = stride[3],
-                                   .in_output = true,
-                                   .prefetch = w->in_input && ahead < 2 * length ? ahead : 0,
-                               });
+            for (ptrdiff_t i = 0; i < cut.tiles; i++) {
+                const ptrdiff_t vector = dc_split(cut.vectors, cut.tiles, i);
+                const ptrdiff_t past = dc_split(cut.vectors, cut.tiles, i + 1);
+                const ptrdiff_t x = vector * lanes;
+                for (int n = 0; n < count; n++) {
+                    dc_pixel_tile k = sizes[n];
+                    k.vectors = (int)(past - vector);
+                    k.overlap = i == cut.tiles - 1 ? cut.vectors * lanes - w->length : 0;
+                    k.rows = rows;
+                    k.prefetch = w->in_input && n == 0 ? k.vectors * lanes : 0;
+                    k.source = w->source + (z * w->depth + y * w->row + x) * c->bytes;
+                    k.out = (char *)k.out + (z * stride[2] + y * stride[3] + x) * c->bytes;
+                    c->kernels->pixel_lanes(&k);
                 }
             }
 }
@@ -405,8 +425,8 @@ static void run_summed(worker *w, ptrdiff_t begin, ptrdiff_t end)
                 for (ptrdiff_t z = 0; z < w->block.count[0]; z++) {
                     char *sums =
                         w->sums + (i - first) * tile_bytes + z * s->depth_sums * c->bytes;
-                    sum_pixels(w, &t, chunk, w->source + z * w->depth * c->bytes, w->length,
-                               &(target){.out = sums, .pitch = s->sum_pitch, .rows = 1});
+                    sum_pixels(w, products(w, &t, 1, chunk),
+                               w->source + z * w->depth * c->bytes, w->length, sums);
                     for (ptrdiff_t y = 0; chunk == s->chunks - 1 && y < w->block.count[1]; y++)
                         store_run(w, &t, z, y, w->block.count[2], sums + y * w->row * c->bytes,
                                   s->sum_pitch);
@@ -425,10 +445,8 @@ static void run_bundle(const worker *w)
         tile t = tile_at(w, 0);
         for (ptrdiff_t g = 0; g < w->groups; g++) {
             const ptrdiff_t from = z * w->depth + g * s->group_in * s->channel_pitch;
-            sum_pixels(w, &t, 0, w->source + from * c->bytes, w->length,
-                       &(target){.out = sums + t.first * s->sum_pitch * c->bytes,
-                                 .pitch = s->sum_pitch,
-                                 .rows = 1});
+            sum_pixels(w, products(w, &t, 1, 0), w->source + from * c->bytes, w->length,
+                       sums + t.first * s->sum_pitch * c->bytes);
             t.first += t.channels;
             t.weights += t.channels * s->taps * s->group_in * c->bytes;
             t.bias += t.channels * c->bytes;

@@ -21,9 +21,10 @@ enum {
  * come as `segments` runs of `length` taps, so that a part of the input channels can be summed
  * without packing the weights anew. Sums start from `start` (one value per channel: the bias), or
  * from what `out` holds when start is NULL; with `adds` that is added when the sum is finished, which
- * makes smaller errors of a long sum in parts. */
+ * makes smaller errors of a long sum in parts. `more` tiles of the next outputs follow at once. */
 typedef struct dc_channel_tile {
     int pixels, vectors;
+    ptrdiff_t more;
     ptrdiff_t segments, length;
     ptrdiff_t tap_skip, weight_skip; /* from the end of a segment to the next one */
     const int32_t *tap_at;
@@ -34,6 +35,7 @@ typedef struct dc_channel_tile {
     const ptrdiff_t *out_at; /* where the sums of pixel i go: out + out_at[i] */
     const char *prefetch;    /* memory that will be read soon, and bytes of it per tap */
     ptrdiff_t prefetch_step;
+    bool foresees; /* what is fetched begins where the next of the `more` tiles reads */
     bool adds;
     bool clamps; /* last part of the sum: apply the activation */
     double low, high;
@@ -43,14 +45,17 @@ typedef struct dc_channel_tile {
  * output channels i and `vectors` vectors of neighbouring pixels j. Sums start from `start` (one
  * value per channel: the bias), or from what `out` holds when start is NULL. The last vector begins
  * `overlap` pixels earlier than it would, so as to end with the last pixel: it computes some pixels
- * a second time instead of writing beyond the end. The same for `rows` rows of pixels. */
+ * a second time instead of writing beyond the end. The same for `rows` rows of pixels, and then for
+ * `more` tiles of the next output channels. */
 typedef struct dc_pixel_tile {
     int channels, vectors;
+    ptrdiff_t more;
     ptrdiff_t overlap;
     ptrdiff_t rows, source_row, out_row; /* and elements from one to the next */
     ptrdiff_t taps;
-    ptrdiff_t
-        prefetch; /* elements from what is read to what will be read soon; 0 for nothing */
+    /* Elements from what is read to what will be read soon, or 0 for nothing: each tile fetches one
+     * vector of it, until there have been `vectors`. */
+    ptrdiff_t prefetch;
     const int32_t *tap_at;
     const void *source, *weights, *start;
     void *out;

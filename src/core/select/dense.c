@@ -86,7 +86,8 @@ static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *k
     const ptrdiff_t pixels = s->block[0] * s->block[1] * s->block[2];
     s->panel_group = 1;
     if (s->chunks > 1)
-        s->panel_group = dc_max(1, dc_min(s->panels, (ptrdiff_t)(sums / (double)pixels)));
+        s->panel_group = dc_balanced(
+            s->panels, dc_max(1, dc_min(s->panels, (ptrdiff_t)(sums / (double)pixels))));
     s->window = kept ? pixels : SUM_PIXELS;
     s->sum_pixels = kept ? pixels : dc_min(pixels, 2 * SUM_PIXELS - 1);
     s->sum_elements = (size_t)(s->sum_pixels * widest * s->panel_group);
@@ -167,18 +168,22 @@ static dc_status schedule_pixel_lanes(const dc_problem *p, const dc_kernels *ker
 
 /* ---- The choice of the family ---- */
 
-/* Values computed over values wanted. Pixel lanes round rows up to whole vectors, or count on from one
- * row into the next, positions between the two included. */
-static double waste(const dc_kernels *kernels, const dc_schedule *s)
+double dc_pixel_waste(const dc_kernels *kernels, const dc_schedule *s, ptrdiff_t rows,
+                      ptrdiff_t width)
 {
-    if (s->family == DC_CHANNEL_LANES)
-        return (double)(s->vectors * kernels->lanes) / (double)dc_max(1, s->group_out);
-    const ptrdiff_t rows = s->block[1], width = s->block[2];
     const ptrdiff_t flat = (rows - 1) * s->phases[2].length + width;
     ptrdiff_t computed = rows * dc_round_up(width, kernels->lanes);
     if ((double)computed > WORTH_ROUNDING * (double)flat)
         computed = dc_round_up(flat, kernels->lanes);
     return (double)computed / (double)(rows * width);
+}
+
+/* Values computed over values wanted. */
+static double waste(const dc_kernels *kernels, const dc_schedule *s)
+{
+    if (s->family == DC_CHANNEL_LANES)
+        return (double)(s->vectors * kernels->lanes) / (double)dc_max(1, s->group_out);
+    return dc_pixel_waste(kernels, s, s->block[1], s->block[2]);
 }
 
 /* Cycles to move an element between an array of `sizes` and scratch. */

@@ -158,4 +158,9 @@ dc_status dc_select(const dc_problem *problem, const dc_kernels *kernels, dc_sch
 /* How many threads are worth starting for so many operations. */
 int dc_useful_threads(double operations, int threads);
 
+/* Pixel lanes: values computed for a block over values wanted. Rows are rounded up to whole vectors, or it
+ * is counted on from one row into the next, positions between the two included. */
+double dc_pixel_waste(const dc_kernels *kernels, const dc_schedule *schedule, ptrdiff_t rows,
+                      ptrdiff_t width);
+
 #endif
