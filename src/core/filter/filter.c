@@ -76,9 +76,8 @@ static double products(const dc_filter *f)
 static dc_status allocate(dc_filter_call *c, int threads, char **memory)
 {
     dc_filter_worker sized;
-    char *const none = NULL;
-    const size_t tables = (size_t)(dc_filter_lay_tables(c, none) - none);
-    c->thread_bytes = (size_t)(dc_filter_lay_scratch(&sized, c, none) - none);
+    const size_t tables = (uintptr_t)dc_filter_lay_tables(c, NULL);
+    c->thread_bytes = (uintptr_t)dc_filter_lay_scratch(&sized, c, NULL);
     size_t bytes = c->thread_bytes;
     if (!dc_multiply(&bytes, (size_t)threads))
         return DC_TOO_LARGE;
