@@ -1,13 +1,14 @@
 /* See points.h. */
 #include "points.h"
 
-/* Finite points, in order; the value that is left out is that at infinity. */
-static const double POINTS_4[] = {0, 1, -1, 0};
+enum {
+    INFINITE = 2, /* where the point at infinity stands, always */
+    STRIDE_2 = 9, /* the fewest points of stride 2: those of 3 taps */
+};
+static const double POINTS_4[] = {0, 1, 0, -1};
 static const double POINTS_5[] = {0.375, -0.375, 0, 1.25, -1.25};
-static const double POINTS_6[] = {0, 11.0 / 16, -11.0 / 16, 0, 1.5, -1.5};
-static const double POINTS_8[] = {0, 1, -1, 0, 2, -2, 0.5, -0.5};
-
-enum { STRIDE_2 = 9 }; /* the fewest points of stride 2: those of 3 taps */
+static const double POINTS_6[] = {0, 11.0 / 16, 0, -11.0 / 16, 1.5, -1.5};
+static const double POINTS_8[] = {0, 1, 0, -1, 2, -2, 0.5, -0.5};
 
 static const double *points_of(int count)
 {
@@ -19,17 +20,16 @@ static const double *points_of(int count)
 static void weight_row(int points, ptrdiff_t taps, int row, double *out, ptrdiff_t out_step)
 {
     const double *at = points_of(points);
-    const int infinity = points % 2 ? 2 : 3;
     if (taps == 1) {
         out[0] = 1;
         return;
     }
     double distances = 1, power = 1;
     for (int other = 0; other < points; other++)
-        if (other != row && other != infinity)
+        if (other != row && other != INFINITE)
             distances *= at[row] - at[other];
     for (ptrdiff_t k = 0; k < taps; k++, power *= at[row])
-        out[k * out_step] = row == infinity ? (k == taps - 1 ? 1 : 0) : power / distances;
+        out[k * out_step] = row == INFINITE ? (k == taps - 1 ? 1 : 0) : power / distances;
 }
 
 /* Stride 2: even taps, odd taps; the points of a smaller tile come first. */

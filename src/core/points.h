@@ -1,11 +1,11 @@
-/* The points of Winograd's algorithm, and what weights contribute to the values there; kernels/winograd.inc
+/* The points of Winograd's algorithm, and what weights contribute to the values there; kernels/points.inc
  * has the same points for inputs and products. */
 #ifndef DC_POINTS_H
 #define DC_POINTS_H
 
 #include "select/select.h"
 
-/* matrix[j][k]: what weight k adds to the value at point j of an axis (see kernels/winograd.inc). */
+/* matrix[j][k]: what weight k adds to the value at point j of an axis (see kernels/points.inc). */
 void dc_winograd_weight_matrix(const dc_winograd_axis *axis, ptrdiff_t kernel, double *matrix);
 
 #endif

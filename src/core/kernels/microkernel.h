@@ -162,19 +162,20 @@ typedef struct dc_columns {
 /* Winograd: one-dimensional transforms of vectors. Values at `points` points become `outputs` outputs or,
  * where that is 0, inputs become values; one point: a copy. Of stride 1 there are 4, 6 or 8 points; 9, 10
  * and 11 are those of stride 2 and of 3, 4 and 5 taps, for tiles of 4 outputs. A `small` tile has 2 outputs
- * less. It uses the first points, 2 less or, with stride 2, 4 less, and as many inputs; its values are meant
- * for the weights of whole tiles (6, 9, 10 and 11 points). groups x items x `vectors` neighbouring
- * vectors are transformed; all strides in elements. `add`, if given, has a value per lane of the vectors
- * and is added to every output. In place where strides agree. */
+ * less, of 4 points 1 less. It uses the first points, as many less or, with stride 2, 4 less, and as many
+ * inputs; its values are meant for the weights of whole tiles (4, 6, 9, 10 and 11 points). groups x items x
+ * `vectors` vectors are transformed; all strides in elements, a step of 0 leads to the next vector. Where
+ * `add` is given, a vector of it is added to every output. In place where strides agree. */
 typedef struct dc_winograd_pass {
     int points, outputs;
     bool small;
     ptrdiff_t groups, items, vectors;
     const void *in;
-    ptrdiff_t in_point, in_item, in_group;
+    ptrdiff_t in_point, in_step, in_item, in_group;
     void *out;
-    ptrdiff_t out_point, out_item, out_group;
+    ptrdiff_t out_point, out_step, out_item, out_group;
     const void *add;
+    ptrdiff_t add_step, add_group;
 } dc_winograd_pass;
 
 /* The same for a matrix that is data, of up to 7 columns. */

@@ -111,7 +111,10 @@ static dc_winograd_axis tiled(const dc_axis *axis, transform t)
                           .position_step = axis->stride / reduced(axis, axis->stride),
                           .stride = reduced(axis, axis->stride),
                           .dilation = reduced(axis, axis->dilation)};
-    if (t.points > 8 || (t.points == 6 && r.outputs >= 4)) {
+    if (t.points == 4) {
+        r.small_points = 3;
+        r.small_outputs = r.outputs - 1;
+    } else if (t.points > 8 || (t.points == 6 && r.outputs >= 4)) {
         r.small_points = t.points - (t.points > 8 ? 4 : 2);
         r.small_outputs = r.outputs - 2;
     }
