@@ -6,6 +6,8 @@ enum {
     TILE_SWEEP = 8, /* ... those of tiles, ... */
     BLOCK_SWEEP =
         4, /* ... and of other kernels; also where pixels meet in few sets of the L1 */
+    WIDE_SWEEP = 64, /* rows of wide images whose strips slide lane by lane */
+    MANY_STRIPS = 8, /* of a row: too far apart from those of the next one to be foreseen */
     SET_BYTES = 1024,
     FEWEST_ROWS = 8, /* lower bands read too many rows twice */
 };
@@ -77,10 +79,12 @@ void dc_run_classes(const dc_axis *axis, const dc_kernels *kernels, ptrdiff_t by
     dc_depthwise_strips t = *band;
     t.row_stride = axis->stride / divisor;
     t.row_step = axis->dilation;
-    t.sweep = t.lanes_slide   ? dc_max(1, t.rows)
+    t.sweep = t.lanes_slide   ? (t.strip_count < MANY_STRIPS ? dc_max(1, t.rows) : WIDE_SWEEP)
               : t.tile_stride ? TILE_SWEEP
               : t.slides      ? SWEEP
                               : BLOCK_SWEEP;
+    if (t.lanes_slide && t.strip_count >= MANY_STRIPS) /* those of the next strip */
+        t.ahead = t.strips->vectors * kernels->lanes * t.row_stride;
     if (t.by_channel && t.step * bytes % SET_BYTES == 0)
         t.sweep = dc_min(t.sweep, BLOCK_SWEEP);
     t.out_row = classes * band->out_row;
