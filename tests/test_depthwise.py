@@ -73,6 +73,44 @@ def test_every_height(isa, dtype):
         check((1, 2, height, 70), (2, 1, 3, 3), dtype, padding=1, stride=2)
 
 
+@both_dtypes
+@pytest.mark.parametrize("stride", [1, 2])
+def test_kernels_that_slide(isa, dtype, stride):
+    """Whole rows, one or two planes at a time, and strips of every number of vectors."""
+    for size in (3, 5, 7):
+        for width in [*range(1, 36, 2), 47, 48, 49, 64, 65, 97, 129]:
+            check((1, 3, 9, width), (3, 1, size, size), dtype, padding=size // 2, stride=stride)
+    for width in (7, 16, 31, 40, 90):
+        for padding in (0, ((2, 2), (0, 5)), ((3, 3), (5, 0)), 4, 20):
+            if padding or width > 7:
+                options = {"padding": padding, "stride": stride}
+                check((1, 2, 15, width), (2, 1, 5, 5), dtype, **options)
+                check((1, 2, 15, width), (2, 1, 7, 7), dtype, **options)
+
+
+@both_dtypes
+def test_kernels_that_slide_over_every_height(isa, dtype):
+    for height in range(1, 24):
+        for size in (5, 7):
+            options = {"padding": size // 2}
+            check((2, 3, height, 14), (6, 1, size, size), dtype, **options)
+            check((2, 3, height, 35), (3, 1, size, size), dtype, stride=2, **options)
+    check((1, 2, 30, 33), (2, 1, 5, 5), dtype, padding=6, dilation=(3, 1))
+    check((1, 2, 30, 33), (2, 1, 5, 5), dtype, padding=6, dilation=(1, 3))
+
+
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_weights_that_are_not_finite_meet_the_padding(isa, size):
+    """Rows of zeros are left out only where they add nothing."""
+    x = np.ones((1, 2, 6, 14), np.float32)
+    w = np.ones((2, 1, size, size), np.float32)
+    w[1, 0, 0, size // 2] = np.inf
+    y = CONV[2](x, w, padding=size // 2, groups=2)
+    assert np.isfinite(y[0, 0]).all()
+    assert np.isnan(y[0, 1, : size // 2]).all()
+    assert np.isposinf(y[0, 1, size // 2 :]).all()
+
+
 def test_every_kernel(isa):
     for size in range(1, 14):
         check((1, 2, 15, 37), (2, 1, size, size), padding="same")
@@ -150,7 +188,7 @@ def test_residual_and_output_of_any_strides(isa):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_values_that_are_not_finite_stay_in_their_windows(isa, value):
     """Masks must drop what lies beyond a row, whatever it is."""
-    for size in (3, 5):
+    for size in (3, 5, 7):
         for width in (4, 16, 50):
             x = np.ones((1, 3, 5, width), np.float32)
             x[0, 1, 2, width - 1] = x[0, 1, 3, 0] = value

@@ -9,6 +9,7 @@
 typedef struct dc_packed {
     void *weights, *bias;
     void *plain; /* [oc][ic][tap], for families that must redo some outputs */
+    bool finite; /* depthwise: all weights are */
     size_t bytes;
 } dc_packed;
 

@@ -6,6 +6,8 @@ enum {
     TILE_SWEEP = 8, /* ... those of tiles, ... */
     BLOCK_SWEEP =
         4, /* ... and of other kernels; also where pixels meet in few sets of the L1 */
+    WIDE_SWEEP = 64, /* rows of wide images whose strips slide lane by lane */
+    MANY_STRIPS = 8, /* of a row: too far apart from those of the next one to be foreseen */
     SET_BYTES = 1024,
     FEWEST_ROWS = 8, /* lower bands read too many rows twice */
 };
@@ -51,6 +53,24 @@ static ptrdiff_t common_divisor(ptrdiff_t a, ptrdiff_t b)
     return b ? common_divisor(b, a % b) : a;
 }
 
+bool dc_band_slides(const dc_problem *p, const dc_kernels *kernels, bool by_channel,
+                    const ptrdiff_t *row_at, ptrdiff_t rows, ptrdiff_t extent, bool neighbours)
+{
+    const dc_axis *axis = p->axis;
+    const dc_depthwise_strips t = {
+        .by_channel = by_channel,
+        .depths = axis[0].kernel,
+        .kernel_rows = axis[1].kernel,
+        .kernel_columns = axis[2].kernel,
+        .row_stride = axis[1].stride / common_divisor(axis[1].stride, axis[1].dilation),
+    };
+    ptrdiff_t read = 0;
+    for (ptrdiff_t i = 0; i < extent; i++)
+        read += row_at[i] != DC_PADDING_ROW;
+    return dc_strips_slide(kernels, &t, axis[2].stride, neighbours) &&
+           2 * read <= 3 * rows * axis[1].stride;
+}
+
 void dc_run_classes(const dc_axis *axis, const dc_kernels *kernels, ptrdiff_t bytes,
                     const dc_depthwise_strips *band)
 {
@@ -59,11 +79,12 @@ void dc_run_classes(const dc_axis *axis, const dc_kernels *kernels, ptrdiff_t by
     dc_depthwise_strips t = *band;
     t.row_stride = axis->stride / divisor;
     t.row_step = axis->dilation;
-    const bool neighbours =
-        t.by_channel ? t.row_stride == 1 && t.step == t.tap_step : !t.halved || t.tap_step == 1;
-    t.slides = t.depths == 1 && t.kernel_rows == 3 && t.kernel_columns == 3 &&
-               t.row_stride <= 2 && !t.tile_stride && neighbours;
-    t.sweep = t.tile_stride ? TILE_SWEEP : t.slides ? SWEEP : BLOCK_SWEEP;
+    t.sweep = t.lanes_slide   ? (t.strip_count < MANY_STRIPS ? dc_max(1, t.rows) : WIDE_SWEEP)
+              : t.tile_stride ? TILE_SWEEP
+              : t.slides      ? SWEEP
+                              : BLOCK_SWEEP;
+    if (t.lanes_slide && t.strip_count >= MANY_STRIPS) /* those of the next strip */
+        t.ahead = t.strips->vectors * kernels->lanes * t.row_stride;
     if (t.by_channel && t.step * bytes % SET_BYTES == 0)
         t.sweep = dc_min(t.sweep, BLOCK_SWEEP);
     t.out_row = classes * band->out_row;

@@ -17,6 +17,11 @@ void dc_share_bands(const dc_problem *problem, const dc_depthwise_schedule *sche
 /* The work of the slowest of `threads` threads over the mean. */
 double dc_bands_imbalance(const dc_problem *problem, const dc_bands *bands, int threads);
 
+/* Whether the strips of a band slide. Sums of the first rows and the last ones are partly in vain, so there should
+ * not be many rows of the input more than of outputs. */
+bool dc_band_slides(const dc_problem *problem, const dc_kernels *kernels, bool by_channel,
+                    const ptrdiff_t *row_at, ptrdiff_t rows, ptrdiff_t extent, bool neighbours);
+
 /* Rows of a dilated kernel share inputs with those some rows away: calls the kernel for each class of such
  * rows. `band` describes the whole band; what follows from the axis of rows is filled in. */
 void dc_run_classes(const dc_axis *rows, const dc_kernels *kernels, ptrdiff_t bytes,

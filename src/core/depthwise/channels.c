@@ -20,8 +20,9 @@ typedef struct {
     ptrdiff_t bytes, multiplier, taps;
     ptrdiff_t block_channels; /* at most the lanes of a vector */
     dc_bands bands;
-    bool in_place; /* channels of the input are neighbours in memory */
-    bool stores;   /* and those of the output, and there is no residual */
+    bool in_place;      /* channels of the input are neighbours in memory */
+    bool stores;        /* and those of the output, and there is no residual */
+    bool skips_padding; /* zero times weights that are finite */
     char *scratch;
     size_t thread_bytes;
 } call;
@@ -184,6 +185,8 @@ static void run(const worker *w, ptrdiff_t block, ptrdiff_t blocks, ptrdiff_t fi
         .tap_step = w->tap_step,
         .out_step = w->out_step,
         .tile_stride = w->tile_stride,
+        .slides = w->slides,
+        .skips_padding = c->skips_padding,
         .column_step = w->span.out_step * w->phases,
         .column_tap = w->span.tap_step,
         .last_overlap = blocks == 1 ? 0 : overlap,
@@ -249,9 +252,8 @@ static void choose_tiles(worker *w)
                        outputs >= 4 * axis[2].dilation;
     w->phases = apart ? axis[2].dilation : 1;
     const bool neighbours = apart || axis[2].dilation == 1;
-    w->slides = neighbours && axis[2].stride == 1 && axis[2].kernel == 3 &&
-                axis[1].kernel == 3 && axis[0].kernel == 1 &&
-                axis[1].dilation % axis[1].stride == 0 && w->rows >= 2 * axis[1].dilation;
+    w->slides = dc_band_slides(w->c->p, w->c->g->kernels, true, w->row_at, w->rows, w->extent,
+                               neighbours);
     w->tile_stride = 0;
     if (neighbours && !w->slides && dc_has_depthwise_tiles(axis[2].kernel, axis[2].stride))
         w->tile_stride = (int)axis[2].stride;
@@ -377,6 +379,8 @@ static dc_status execute(const dc_call *given)
     c.in_place = whole && x->storage == DC_AS_COMPUTED && x->stride[1] == 1;
     c.stores = whole && y->storage == DC_AS_COMPUTED && y->stride[1] == 1 &&
                c.multiplier == 1 && !given->residual;
+    c.skips_padding =
+        given->packed->finite && p->padding == DC_CONSTANT && p->padding_value == 0;
     dc_share_bands(p, c.d, c.d->blocks, given->batch, given->threads, &c.bands);
     const int threads = (int)dc_min(given->threads, c.bands.units);
     size_t bytes = c.thread_bytes;

@@ -8,6 +8,8 @@
 #include "parallel.h"
 #include "staging.h"
 
+enum { AHEAD = 4 }; /* rows of outputs, whose inputs are fetched before they are needed */
+
 typedef struct {
     const dc_call *g;
     const dc_problem *p;
@@ -17,6 +19,7 @@ typedef struct {
     dc_bands bands;
     bool in_place;          /* columns of the input are neighbours in memory */
     bool stores;            /* and those of the output, and there is no residual */
+    bool skips_padding;     /* zero times weights that are finite */
     const char *low, *high; /* the input's memory */
     char *scratch;
     size_t thread_bytes;
@@ -30,7 +33,8 @@ typedef struct {
     dc_strip_table table;
     /* the band */
     ptrdiff_t image, z, y, rows, extent;
-    ptrdiff_t low, high; /* offsets of the first and the last row that is read */
+    bool slides, staged_slides; /* in place, and where columns are staged */
+    ptrdiff_t low, high;        /* offsets of the first and the last row that is read */
 } worker;
 
 /* ---- Scratch ---- */
@@ -128,6 +132,12 @@ static void run_planes(const worker *w, const char *source, ptrdiff_t source_pla
                     .tap_at = staged ? w->staged_tap_at : w->tap_at,
                     .tap_step = c->p->axis[2].dilation,
                     .halved = !staged && c->p->axis[2].stride == 2,
+                    .slides = staged ? w->staged_slides : w->slides,
+                    .lanes_slide = c->g->kernels->lane_slides && c->p->axis[2].dilation == 1 &&
+                                   (staged ? w->staged_slides : w->slides),
+                    .ahead =
+                        w->slides ? AHEAD * c->p->axis[1].stride * c->g->input->stride[3] : 0,
+                    .skips_padding = c->skips_padding,
                     .source = source + n * source_plane * (staged ? c->bytes : c->stored),
                     .padding_row = w->padding_row,
                     .weights = (const char *)packed->weights + filter * c->taps * c->bytes,
@@ -195,6 +205,8 @@ static void run_staged(const worker *w, const char *source, const dc_strip *stri
         dc_strip s = *given;
         s.at = 0;
         s.masks = NULL;
+        for (int i = 0; i < 4; i++)
+            s.outside[i] = 0;
         for (ptrdiff_t n = 0; n < planes; n++) {
             stage_strip(w, given, source + n * plane * c->stored);
             run_planes(w, w->stage, 0, &s, 1, true, channel + n, 1);
@@ -258,11 +270,16 @@ static void begin_band(worker *w, ptrdiff_t index)
     }
     if (w->low > w->high)
         w->low = w->high = 0; /* nothing is read */
+    const bool neighbours = axis[2].dilation == 1;
+    w->slides =
+        dc_band_slides(c->p, c->g->kernels, false, w->row_at, w->rows, w->extent, neighbours);
+    w->staged_slides = w->slides && axis[2].stride == 1;
     const ptrdiff_t past = zone == c->d->zones - 1
                                ? axis[2].out
                                : dc_split(vectors, c->d->zones, zone + 1) * c->d->lanes;
     dc_fill_strips(c->p, c->d, dc_split(vectors, c->d->zones, zone) * c->d->lanes, past,
-                   c->in_place, &w->table);
+                   c->in_place, w->slides && neighbours && c->g->kernels->lane_slides,
+                   &w->table);
 }
 
 static void work(void *context, int thread, int team)
@@ -324,6 +341,8 @@ static dc_status execute(const dc_call *given)
                           given->input->storage == DC_AS_COMPUTED,
               .stores = given->output->stride[4] == 1 && !given->residual &&
                         given->output->storage == DC_AS_COMPUTED,
+              .skips_padding =
+                  given->packed->finite && p->padding == DC_CONSTANT && p->padding_value == 0,
               .thread_bytes = thread_bytes(p, given->schedule)};
     find_memory(&c, given->batch);
     dc_share_bands(p, c.d, p->in_channels, given->batch, given->threads, &c.bands);

@@ -2,6 +2,18 @@
 #include "depthwise/depthwise.h"
 #include "memory.h"
 
+/* x - x is zero for a finite x, and not a number for all others. */
+static bool all_finite(dc_element element, const void *values, ptrdiff_t count)
+{
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const double x =
+            element == DC_FLOAT32 ? ((const float *)values)[i] : ((const double *)values)[i];
+        sum += x - x;
+    }
+    return sum == 0;
+}
+
 dc_status dc_depthwise_pack(const dc_problem *p, const dc_schedule *s,
                             const dc_kernels *kernels, const dc_tensor *w, const void *bias,
                             ptrdiff_t bias_stride, dc_packed *packed)
@@ -41,6 +53,7 @@ dc_status dc_depthwise_pack(const dc_problem *p, const dc_schedule *s,
                                      .out = packed->bias});
     else
         kernels->fill(packed->bias, 1, 0, p->out_channels, 0);
+    packed->finite = all_finite(p->element, packed->weights, s->taps * p->out_channels);
     return DC_OK;
 }
 
@@ -103,5 +116,7 @@ dc_status dc_depthwise_channels_pack(const dc_problem *p, const dc_schedule *s,
                                  .channel_stride = s->group_out * bias_stride,
                                  .out = (char *)packed->bias + at});
         }
+    packed->finite =
+        all_finite(p->element, packed->weights, blocks * s->group_out * lanes * s->taps);
     return DC_OK;
 }

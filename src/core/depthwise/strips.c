@@ -46,8 +46,44 @@ static void fill_masks(const dc_problem *p, const dc_depthwise_schedule *d, cons
         }
 }
 
+/* What a strip whose lanes slide reads beyond the row; false if that is more than its ends. */
+static bool fill_outside(const dc_problem *p, const dc_depthwise_schedule *d, dc_strip *s)
+{
+    const dc_axis *axis = &p->axis[2];
+    const ptrdiff_t width = d->lanes * axis->stride;
+    for (int v = -1; v <= s->vectors; v++) {
+        const ptrdiff_t at = s->at + axis->kernel / 2 + v * width;
+        uint32_t outside = 0;
+        for (ptrdiff_t i = 0; i < width; i++)
+            if (at + i < 0 || at + i >= axis->in)
+                outside |= (uint32_t)1 << i;
+        if (v < 0 || v == s->vectors)
+            s->outside[v < 0 ? 0 : 3] = outside;
+        if (v == 0)
+            s->outside[1] = outside;
+        if (v == s->vectors - 1)
+            s->outside[2] = outside;
+        if (v > 0 && v < s->vectors - 1 && outside)
+            return false;
+    }
+    return true;
+}
+
+/* How a strip is read whose outputs have their first column at s->at, their last one before `past_last`. */
+static int kind_of(const dc_problem *p, const dc_depthwise_schedule *d, bool lanes_slide,
+                   ptrdiff_t past_last, dc_strip *s)
+{
+    const bool zeros = p->padding == DC_CONSTANT && p->padding_value == 0;
+    const bool inside = s->at >= 0 && past_last <= p->axis[2].in;
+    if (!inside && !zeros)
+        return DC_STRIP_STAGED;
+    if (lanes_slide)
+        return fill_outside(p, d, s) ? DC_STRIP_INSIDE : DC_STRIP_STAGED;
+    return inside ? DC_STRIP_INSIDE : has_masks(p, d, s) ? DC_STRIP_MASKED : DC_STRIP_STAGED;
+}
+
 void dc_fill_strips(const dc_problem *p, const dc_depthwise_schedule *d, ptrdiff_t first,
-                    ptrdiff_t past, bool in_place, dc_strip_table *t)
+                    ptrdiff_t past, bool in_place, bool lanes_slide, dc_strip_table *t)
 {
     const dc_axis *axis = &p->axis[2];
     const ptrdiff_t lanes = d->lanes, length = past - first;
@@ -55,7 +91,6 @@ void dc_fill_strips(const dc_problem *p, const dc_depthwise_schedule *d, ptrdiff
                     strips = dc_ceil_div(vectors, d->vectors);
     const ptrdiff_t mask_bytes =
         axis->kernel * 2 * lanes * (ptrdiff_t)dc_element_bytes(p->element);
-    const bool zeros = p->padding == DC_CONSTANT && p->padding_value == 0;
     ptrdiff_t count = 0, masked = 0;
     t->low = PTRDIFF_MAX;
     t->high = PTRDIFF_MIN;
@@ -70,14 +105,14 @@ void dc_fill_strips(const dc_problem *p, const dc_depthwise_schedule *d, ptrdiff
             s.at = s.out_at * axis->stride - axis->before;
             if (i == strips - 1 && length > lanes)
                 s.overlap = vectors * lanes - length;
+            if (i == strips - 1)
+                s.beyond = (uint32_t)(~0ull << (lanes - (vectors * lanes - length)));
             const ptrdiff_t past_last = s.at +
                                         (s.vectors * lanes - s.overlap - 1) * axis->stride +
                                         (axis->kernel - 1) * axis->dilation + 1;
-            int own = DC_STRIP_STAGED;
-            if (in_place && s.at >= 0 && past_last <= axis->in)
-                own = DC_STRIP_INSIDE;
-            else if (in_place && zeros && left > 0 && has_masks(p, d, &s) && left--)
-                own = DC_STRIP_MASKED;
+            int own = in_place ? kind_of(p, d, lanes_slide, past_last, &s) : DC_STRIP_STAGED;
+            if (own == DC_STRIP_MASKED && left-- <= 0)
+                own = DC_STRIP_STAGED;
             if (own != kind)
                 continue;
             if (kind == DC_STRIP_MASKED) {

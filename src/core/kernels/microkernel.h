@@ -272,13 +272,19 @@ typedef struct dc_spread_plane {
  * the row; a row shorter than a vector is one strip of `width` lanes. Where the window reaches beyond the
  * row, and the padding is zero, masks [kernel column][first or last vector] keep what lies inside. By channels each vector
  * is a pixel; where some of the columns are padding, or not in their order, a table says where they lie:
- * column kx of vector v at columns[kx*column_tap + v*column_step]. */
+ * column kx of vector v at columns[kx*column_tap + v*column_step].
+ *
+ * Where lanes slide, whole vectors are read, for each of the strip's as many columns as they have lanes (twice as
+ * many with a stride of two), in the middle column of the kernel; and one more vector beside the first and the
+ * last. Bits say which columns lie outside of the row, where the padding is zero. */
 typedef struct dc_strip {
     ptrdiff_t at, out_at; /* elements from the beginning of a row of input and output */
     int vectors;
     ptrdiff_t overlap, width;
     const void *masks;        /* or NULL */
     const ptrdiff_t *columns; /* or NULL */
+    uint32_t outside[4];      /* of the vector before, the first, the last, and the one after */
+    uint32_t beyond;          /* lanes of the last vector that are not stored */
 } dc_strip;
 
 #define DC_PADDING_ROW PTRDIFF_MIN /* in row_at, and in columns: padding */
@@ -290,7 +296,10 @@ typedef struct dc_strip {
 typedef struct dc_depthwise_strips {
     bool by_channel;
     ptrdiff_t depths, kernel_rows, kernel_columns;
-    bool slides; /* a kernel of 3 x 3 that moves by one row or two */
+    bool slides;        /* down the rows; see dc_strips_slide */
+    bool lanes_slide;   /* by pixels, in a strip that slides, taps being neighbours */
+    ptrdiff_t ahead;    /* elements from a row that slides to one that will be read soon */
+    bool skips_padding; /* rows of padding add nothing: they are zero, and weights are finite */
     ptrdiff_t row_stride, row_step, depth_rows;
     const ptrdiff_t *row_at;
     const ptrdiff_t *tap_at;            /* by pixels, ... */
@@ -381,13 +390,31 @@ typedef struct dc_kernels {
     void (*pick)(const dc_pick *);
     void (*spread)(const dc_spread_rows *);
     void (*spread_plane)(const dc_spread_plane *);
-    int strip_vectors;  /* depthwise: the widest strip, and ... */
+    int strip_vectors; /* depthwise: the widest strip, ... */
+    bool lane_slides;  /* ... whether vectors of pixels slide lane by lane, ... */
+    int slide_vectors
+        [4]; /* ... for kernels of 3, 5, 7 at 1, 2, 3 the widest strip of pixels that slides, and ... */
     int depthwise_tile; /* ... the widest tile of pixels; others have half as many, or one */
     void (*depthwise)(const dc_depthwise_strips *);
     void (*read_numbers)(const void *source, dc_number, ptrdiff_t count, void *out);
     void (*write_numbers)(const dc_numbers *);
     void (*ordered)(const dc_ordered *);
 } dc_kernels;
+
+/* Whether strips slide down the rows: square kernels of 3, 5 or 7, by channels of 3. Their columns must be
+ * neighbours if they move by two, and by channels; `t` says the rest. */
+DC_INLINE bool dc_strips_slide(const dc_kernels *kernels, const dc_depthwise_strips *t,
+                               ptrdiff_t column_stride, bool neighbours)
+{
+    const ptrdiff_t size = t->kernel_columns;
+    if (t->depths != 1 || t->kernel_rows != size || size < 3 || size > 7 || size % 2 == 0 ||
+        column_stride > 2 || t->row_stride != column_stride)
+        return false;
+    if (t->by_channel)
+        return size == 3 && neighbours;
+    return kernels->slide_vectors[size / 2] > 0 && (column_stride == 1 || neighbours) &&
+           (column_stride == 1 || size == 3 || kernels->lane_slides);
+}
 
 typedef struct dc_variant {
     const char *name;

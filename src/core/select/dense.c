@@ -253,8 +253,8 @@ static dc_status schedule_dense(const dc_problem *p, const dc_kernels *kernels, 
         *s = other;
         status = DC_OK;
     }
-    if (serves && (status != DC_OK ||
-                   dc_depthwise_cycles(p, &depthwise) < ALONE * dense_cycles(p, kernels, s))) {
+    if (serves && (status != DC_OK || dc_depthwise_cycles(p, kernels, &depthwise) <
+                                          ALONE * dense_cycles(p, kernels, s))) {
         *s = depthwise;
         status = DC_OK;
     }
@@ -274,7 +274,7 @@ static double cycles(const dc_problem *p, const dc_kernels *kernels, const dc_sc
     if (s->family == DC_ROW_TAPS)
         return dc_rows_cycles(p, kernels);
     if (s->family == DC_DEPTHWISE || s->family == DC_DEPTHWISE_CHANNELS)
-        return dc_depthwise_cycles(p, s);
+        return dc_depthwise_cycles(p, kernels, s);
     const double sums = dense_cycles(p, kernels, s);
     const double weights = (double)s->taps * (double)s->group_in * (double)p->out_channels;
     return p->packs_once ? sums : sums + weights / PACKED_PER_CYCLE;

@@ -4,7 +4,7 @@
 
 /* ---- Constants, fitted on a processor with 48 KiB of L1 and 1 MiB of L2. ---- */
 enum {
-    BAND = 64,                /* rows of outputs: few are read twice, and all stay in the L2 */
+    BAND = 128,               /* rows of outputs: few are read twice, and all stay in the L2 */
     ZONE = 4096,              /* columns of outputs: bounds the tables of strips */
     STAGE_BYTES = 192 * 1024, /* rows staged for one strip */
     MASK_BYTES = 32 * 1024,   /* of the strips at both ends of a row */
@@ -17,6 +17,9 @@ enum {
 /* Cycles, on Zen 5 with AVX-512. */
 static const double PER_PIXEL_PRODUCT = 0.62; /* of a vector of pixels */
 static const double PER_PIXEL_TAP = 1.4;      /* of a strip, whatever its width */
+static const double PER_SLID_PRODUCT = 0.6;   /* where strips slide lane by lane, ... */
+static const double PER_SLID_STRIP = 4;       /* ... for a row of a strip, ... */
+static const double PER_PAIR = 5; /* ... and for every other column of two vectors */
 static const double CALL = 4000;
 static const double HALVED = 1.6;          /* every other column */
 static const double PER_CHANNEL_TAP = 0.8; /* of a vector of channels */
@@ -48,6 +51,18 @@ static bool within_reach(const dc_problem *p)
     return true;
 }
 
+/* Whether strips of pixels slide down the rows, lane by lane. */
+static bool lanes_slide(const dc_problem *p, const dc_kernels *kernels)
+{
+    const dc_axis *axis = p->axis;
+    const dc_depthwise_strips t = {.depths = axis[0].kernel,
+                                   .kernel_rows = axis[1].kernel,
+                                   .kernel_columns = axis[2].kernel,
+                                   .row_stride = axis[1].stride};
+    return kernels->lane_slides && axis[2].dilation == 1 &&
+           dc_strips_slide(kernels, &t, axis[2].stride, true);
+}
+
 static bool serves_pixels(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
 {
     const dc_axis *axis = p->axis;
@@ -59,6 +74,8 @@ static bool serves_pixels(const dc_problem *p, const dc_kernels *kernels, dc_sch
         return false;
 
     dc_depthwise_schedule d = {.lanes = kernels->lanes, .vectors = kernels->strip_vectors};
+    if (lanes_slide(p, kernels))
+        d.vectors = kernels->slide_vectors[axis[2].kernel / 2];
     const ptrdiff_t width = d.lanes * d.vectors,
                     bytes = (ptrdiff_t)dc_element_bytes(p->element);
     const dc_phases phases = dc_axis_phases(&axis[2], width);
@@ -127,22 +144,26 @@ bool dc_depthwise_serves(const dc_problem *p, const dc_kernels *kernels, dc_sche
     dc_schedule other = empty;
     if (!serves_channels(p, kernels, &other))
         return pixels;
-    if (!pixels || dc_depthwise_cycles(p, &other) < dc_depthwise_cycles(p, s))
+    if (!pixels || dc_depthwise_cycles(p, kernels, &other) < dc_depthwise_cycles(p, kernels, s))
         *s = other;
     return true;
 }
 
 /* A row of pixels: each product of a vector, which costs more in narrow strips. */
-static double pixel_cycles(const dc_problem *p, const dc_schedule *s)
+static double pixel_cycles(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
 {
     const ptrdiff_t vectors = dc_ceil_div(p->axis[2].out, s->depthwise.lanes);
     const ptrdiff_t strips = dc_ceil_div(vectors, s->depthwise.vectors);
     const double products = (double)vectors * (double)s->taps;
+    const double rows =
+        (double)p->out_channels * (double)p->axis[0].out * (double)p->axis[1].out;
+    if (lanes_slide(p, kernels))
+        return rows * (PER_SLID_PRODUCT * products + PER_SLID_STRIP * (double)strips +
+                       (p->axis[2].stride == 2 ? PER_PAIR * (double)vectors : 0));
     const double row = PER_PIXEL_PRODUCT * products +
                        PER_PIXEL_TAP * (double)strips * (double)s->taps +
                        PER_VECTOR * (double)vectors;
-    return row * (p->axis[2].stride == 2 ? HALVED : 1) * (double)p->out_channels *
-           (double)p->axis[0].out * (double)p->axis[1].out;
+    return row * (p->axis[2].stride == 2 ? HALVED : 1) * rows;
 }
 
 /* A vector of channels, and copying inputs and outputs that are not side by side. */
@@ -163,7 +184,8 @@ static double channel_cycles(const dc_problem *p, const dc_schedule *s)
     return cycles * (double)d->blocks;
 }
 
-double dc_depthwise_cycles(const dc_problem *p, const dc_schedule *s)
+double dc_depthwise_cycles(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
 {
-    return CALL + (s->family == DC_DEPTHWISE ? pixel_cycles(p, s) : channel_cycles(p, s));
+    return CALL +
+           (s->family == DC_DEPTHWISE ? pixel_cycles(p, kernels, s) : channel_cycles(p, s));
 }

@@ -37,6 +37,7 @@ extern const dc_candidate dc_candidate_direct, dc_candidate_winograd, dc_candida
  * schedule of the faster one if so. */
 bool dc_depthwise_serves(const dc_problem *problem, const dc_kernels *kernels,
                          dc_schedule *schedule);
-double dc_depthwise_cycles(const dc_problem *problem, const dc_schedule *schedule);
+double dc_depthwise_cycles(const dc_problem *problem, const dc_kernels *kernels,
+                           const dc_schedule *schedule);
 
 #endif

@@ -91,6 +91,107 @@ DC_INLINE V vclamp(V x, V low, V high)
 #define vshuffle(a, b, index) __builtin_shuffle(a, b, (MASK){EACH_LANE(index)})
 #endif
 
+/* A bit for each lane. Lanes whose bits are set are loaded and stored; others become zero, or are not written,
+ * and their memory is not touched. */
+#undef LANE_BITS
+#undef vload_lanes
+#undef vstore_lanes
+#define vload_lanes NAME(load_lanes)
+#define vstore_lanes NAME(store_lanes)
+#undef HAS_LANE_MASKS
+#if defined(__AVX512F__) && LANES * ELEMENT_BYTES == 64
+#define HAS_LANE_MASKS
+#include <immintrin.h>
+#endif
+#if defined(HAS_LANE_MASKS) && ELEMENT_BYTES == 4
+#define LANE_BITS __mmask16
+DC_INLINE V vload_lanes(const T *p, LANE_BITS lanes)
+{
+    return (V)_mm512_maskz_loadu_ps(lanes, p);
+}
+DC_INLINE void vstore_lanes(T *p, V v, LANE_BITS lanes)
+{
+    _mm512_mask_storeu_ps(p, lanes, (__m512)v);
+}
+#elif defined(HAS_LANE_MASKS)
+#define LANE_BITS __mmask8
+DC_INLINE V vload_lanes(const T *p, LANE_BITS lanes)
+{
+    return (V)_mm512_maskz_loadu_pd(lanes, p);
+}
+DC_INLINE void vstore_lanes(T *p, V v, LANE_BITS lanes)
+{
+    _mm512_mask_storeu_pd(p, lanes, (__m512d)v);
+}
+#else
+#define LANE_BITS uint32_t
+DC_INLINE V vload_lanes(const T *p, uint32_t lanes)
+{
+    V v = {};
+    for (int i = 0; i < LANES; i++)
+        if (lanes >> i & 1)
+            v[i] = p[i];
+    return v;
+}
+DC_INLINE void vstore_lanes(T *p, V v, uint32_t lanes)
+{
+    for (int i = 0; i < LANES; i++)
+        if (lanes >> i & 1)
+            p[i] = v[i];
+}
+#endif
+
+/* Keeps bits in a register of their own kind. */
+#undef vpin_lanes
+#ifdef HAS_LANE_MASKS
+#define vpin_lanes(bits) __asm__("" : "+Yk"(bits))
+#else
+#define vpin_lanes(bits) ((void)0)
+#endif
+
+/* Lane j is lane j + n of a followed by b; n is at most 3, or LANES less at most 3. A shuffle would take a
+ * register for each table. */
+#undef vslide
+#define vslide NAME(slide_lanes)
+#undef SLIDE
+#if defined(HAS_LANE_MASKS) && ELEMENT_BYTES == 4
+#define SLIDE(a, b, n, index) (V) _mm512_alignr_epi32((__m512i)(b), (__m512i)(a), n)
+#elif defined(HAS_LANE_MASKS)
+#define SLIDE(a, b, n, index) (V) _mm512_alignr_epi64((__m512i)(b), (__m512i)(a), n)
+#else
+#define SLIDE(a, b, n, index) vshuffle(a, b, index)
+#endif
+#define AFTER_1(j) (1 + (j))
+#define AFTER_2(j) (2 + (j))
+#define AFTER_3(j) (3 + (j))
+#define BEFORE_1(j) (LANES - 1 + (j))
+#define BEFORE_2(j) (LANES - 2 + (j))
+#define BEFORE_3(j) (LANES - 3 + (j))
+DC_INLINE V vslide(V a, V b, const int n)
+{
+    if (n == 1)
+        return SLIDE(a, b, 1, AFTER_1);
+    if (n == LANES - 1)
+        return SLIDE(a, b, LANES - 1, BEFORE_1);
+    if (n == 2)
+        return SLIDE(a, b, 2, AFTER_2);
+    if (n == LANES - 2)
+        return SLIDE(a, b, LANES - 2, BEFORE_2);
+#if LANES > 2
+    if (n == 3)
+        return SLIDE(a, b, 3, AFTER_3);
+    if (n == LANES - 3)
+        return SLIDE(a, b, LANES - 3, BEFORE_3);
+#endif
+    return n ? b : a;
+}
+#undef AFTER_1
+#undef AFTER_2
+#undef AFTER_3
+#undef BEFORE_1
+#undef BEFORE_2
+#undef BEFORE_3
+
 /* vjoin: LANES/2 elements from each address, together; vsplit: the lower and the upper half of the lanes. */
 #undef EACH_LOWER_LANE
 #if LANES == 4
