@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 import directconv
-from directconv import _runtime, _weight_gradient, grad, ndimage
-from directconv._gradient_arguments import settle
-from directconv._spec import compute_dtype
+from directconv import _weight_gradient, grad, ndimage
+from directconv._gradient_arguments import prepare
 from guarded import Guarded, needs_pages, runs_to_its_end
 from support import CONV, LAYOUTS, channels_first, in_layout, integers
 
@@ -51,15 +50,14 @@ def differentiate():
             )
             x, dy = in_layout(x, layout), in_layout(dy, layout)
             try:
-                spec, geometry = settle(
-                    dims, w_shape, *given.values(), layout, algorithm, x.shape, dy
-                )
-                plan = _weight_gradient._plan(
-                    spec, geometry, compute_dtype(x.dtype), _runtime.current_isa()
-                )
+                prepared = prepare(
+                    _weight_gradient._prepare, dims, w_shape, *given.values(), layout,
+                    algorithm, x.shape, dy, ("input", x.dtype),
+                )  # fmt: skip
             except ValueError:
                 assert algorithm == "winograd"
                 continue
+            plan = prepared.plan
             methods.add(plan.family(len(x)))
             for at_end in (False, True):
                 out = guarded.array(np.zeros(w_shape, dtype), at_end)

@@ -6,8 +6,9 @@ enum {
     TILE_SWEEP = 8, /* ... those of tiles, ... */
     BLOCK_SWEEP =
         4, /* ... and of other kernels; also where pixels meet in few sets of the L1 */
-    WIDE_SWEEP = 64, /* rows of wide images whose strips slide lane by lane */
-    MANY_STRIPS = 8, /* of a row: too far apart from those of the next one to be foreseen */
+    WIDE_SWEEP = 128, /* rows of wide images whose strips slide lane by lane, ... */
+    FLAT_SWEEP = 32,  /* ... with three rows of weights: their inputs serve fewer products */
+    MANY_STRIPS = 8,  /* of a row: too far apart from those of the next one to be foreseen */
     SET_BYTES = 1024,
     FEWEST_ROWS = 8, /* lower bands read too many rows twice */
 };
@@ -79,7 +80,8 @@ void dc_run_classes(const dc_axis *axis, const dc_kernels *kernels, ptrdiff_t by
     dc_depthwise_strips t = *band;
     t.row_stride = axis->stride / divisor;
     t.row_step = axis->dilation;
-    t.sweep = t.lanes_slide   ? (t.strip_count < MANY_STRIPS ? dc_max(1, t.rows) : WIDE_SWEEP)
+    const ptrdiff_t wide = t.kernel_rows == 3 ? FLAT_SWEEP : WIDE_SWEEP;
+    t.sweep = t.lanes_slide   ? (t.strip_count < MANY_STRIPS ? dc_max(1, t.rows) : wide)
               : t.tile_stride ? TILE_SWEEP
               : t.slides      ? SWEEP
                               : BLOCK_SWEEP;
