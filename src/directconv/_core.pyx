@@ -318,8 +318,8 @@ cdef class PlainCall:
     cdef Py_ssize_t shape[5]
     cdef char format
 
-    def __init__(self, Plan plan not None, Weights weights not None, type kind, tuple shape,
-                 str format, empty, tuple arguments, threads):
+    def __cinit__(self, Plan plan not None, Weights weights not None, type kind, tuple shape,
+                  str format, empty, tuple arguments, threads):
         cdef int a
         self.plan, self.weights, self.threads = plan, weights, threads
         self.kind, self.empty, self.arguments = kind, empty, arguments
