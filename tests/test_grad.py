@@ -570,3 +570,24 @@ def test_the_module_is_public():
         f"conv{n}d_{what}" for n in (1, 2, 3) for what in ("input", "weight", "bias")
     }
     assert isinstance(_core.SMALL_CALL, float)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_infinity_where_vectors_of_a_row_overlap(isa, stride, dtype):
+    """A column that two vectors hold is summed once: zero times infinity must not be added."""
+    rng = np.random.default_rng(1)
+    for width in [*range(3, 38), 63, 64, 65]:
+        x = rng.normal(size=(1, 2, 5, width)).astype(dtype)
+        x[0, 0, 2, width // 2] = np.inf
+        x[0, 1, 3, -1] = -np.inf
+        out = ((5 - 1) // stride + 1, (width - 1) // stride + 1)
+        dy = rng.uniform(0.5, 1, (1, 2, *out)).astype(dtype)
+        result = grad.conv2d_weight(
+            x, (2, 1, 3, 3), dy, stride, 1, groups=2, algorithm="direct"
+        )
+        padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        for ky, kx in np.ndindex(3, 3):
+            met = padded[:, :, ky::stride, kx::stride][:, :, : out[0], : out[1]]
+            expected = np.sum(met.astype("f8") * dy, (0, 2, 3))
+            np.testing.assert_allclose(result[:, 0, ky, kx], expected, rtol=1e-4, atol=1e-4)

@@ -221,5 +221,7 @@ def _shift_and_add(
             which[axis] = slice(t, t + 1)
         term = source[tuple(place)] * taps[tuple(which)]
         result = term if result is None else result + term
-    assert result is not None
+    if result is None:  # a kernel without elements
+        sizes = [shape[axis] if axis in axes else n for axis, n in enumerate(x.shape)]
+        return np.zeros(sizes, dtype)
     return np.asarray(result).astype(dtype, copy=False)

@@ -127,6 +127,25 @@ bool gaps_untouched(const array *a, char *copy)
     return true;
 }
 
+static bool is_written_nan(const char *at, size_t bytes)
+{
+    static const char untouched[8] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    double wide;
+    float narrow;
+    memcpy(bytes == 8 ? (void *)&wide : (void *)&narrow, at, bytes);
+    return memcmp(at, untouched, bytes) != 0 && (bytes == 8 ? isnan(wide) : isnan(narrow));
+}
+
+bool same_bits(const array *a, const char *before)
+{
+    const size_t bytes = a->is_double ? 8 : 4;
+    for (size_t i = 0; i < a->block_bytes; i += bytes)
+        if (memcmp(a->block + i, before + i, bytes) != 0 &&
+            !(is_written_nan(a->block + i, bytes) && is_written_nan(before + i, bytes)))
+            return false;
+    return true;
+}
+
 double array_largest(const array *a)
 {
     ptrdiff_t index[5] = {0};

@@ -23,6 +23,9 @@ void array_fill(source *s, array *a, const convolution *c);
 void array_clear(array *a);
 /* Whether the bytes between the elements still are 0xff. `copy` has room for the block. */
 bool gaps_untouched(const array *a, char *copy);
+/* Whether the block is what it was when it was copied to `before`, gaps included. The sign and the payload of
+ * a NaN say nothing: which of two NaN an addition returns is up to the compiler. */
+bool same_bits(const array *a, const char *before);
 /* The largest finite magnitude. */
 double array_largest(const array *a);
 

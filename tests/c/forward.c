@@ -120,14 +120,14 @@ static const char *run(const convolution *c, arrays *t, const prepared *r, case_
     array_clear(&t->y);
     if (execute(c, t, r, 0, c->batch, c->threads) != DC_OK)
         return "execution with threads failed";
-    if (memcmp(t->written[0], t->y.block, t->y.block_bytes) != 0)
+    if (!same_bits(&t->y, t->written[0]))
         return "threads change bits";
 
     array_clear(&t->y);
     for (ptrdiff_t n = 0; n < c->batch; n++)
         if (execute(c, t, r, n, 1, 1) != DC_OK)
             return "execution of one image failed";
-    if (memcmp(t->written[0], t->y.block, t->y.block_bytes) != 0)
+    if (!same_bits(&t->y, t->written[0]))
         return "the batch changes bits";
     counts->executions += 2 + (long)c->batch;
     return control == control_bits() ? NULL : "the floating-point control word changed";

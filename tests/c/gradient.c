@@ -103,7 +103,7 @@ static const char *run(const convolution *c, arrays *t, const dc_gradient *g,
     if (dc_gradient_execute(g, &t->x.tensor, &t->w.tensor, t->y.block, c->batch, c->threads) !=
         DC_OK)
         return "the gradient with threads failed";
-    if (memcmp(t->written[0], t->y.block, t->y.block_bytes) != 0)
+    if (!same_bits(&t->y, t->written[0]))
         return "threads change bits of the gradient";
     counts->executions += 2;
     return control == control_bits() ? NULL : "the floating-point control word changed";
