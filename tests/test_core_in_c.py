@@ -33,7 +33,8 @@ def test_the_core_agrees_with_a_plain_loop(tmp_path, processor):
     if not all(shutil.which(program) for program in (compiler, *runner)):
         pytest.skip(f"needs {' and '.join((compiler, *runner))}")
     program = tmp_path / "test_core"
-    build_c.build(program, HERE / "test_core.c", compiler, "-static" if runner else "-fopenmp")
+    flags = "-static" if runner else "-fopenmp"
+    build_c.build({program: HERE / "test_core.c"}, compiler, flags)
     run = subprocess.run([*runner, program, SECONDS, "1"], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     numbers = map(int, re.findall(r"\d+", run.stdout))

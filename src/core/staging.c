@@ -13,9 +13,10 @@ enum { MOST_RUNS = 16 };
  * of them up: inside the image, or outside where all is padding. */
 static ptrdiff_t straight(const dc_positions *p, ptrdiff_t extent, ptrdiff_t i)
 {
-    const ptrdiff_t left = dc_min(extent, p->period) - i, at = p->origin + i * p->step;
+    const ptrdiff_t left = dc_min(extent, p->period) - i;
     if (left < 1 || p->step < 1)
         return 1;
+    const ptrdiff_t at = p->origin + i * p->step;
     if (at >= 0 && at < p->in)
         return dc_min(left, (p->in - 1 - at) / p->step + 1);
     if (p->padding != DC_CONSTANT)

@@ -1,11 +1,12 @@
 """Build the programs of this folder with any C compiler, for any processor.
 
-    python tests/c/build.py OUT PROGRAM.c [--cc "COMPILER"] [--flags="-fsanitize=..."]
-                            [--variants avx2,sse2]
+    python tests/c/build.py OUT PROGRAM.c [OUT PROGRAM.c ...] [--cc "COMPILER"]
+                            [--flags="-fsanitize=..."] [--variants avx2,sse2]
 
 Links the whole core (its flags are read from setup.py, where they are explained) with an
 allocator of the tests; no Python is linked. OpenMP is used if --flags says so. Instruction sets
 that --variants does not name are left out: they take most of the time that a build needs.
+With -fsanitize=fuzzer among the flags, programs called fuzz_* get libFuzzer's main function.
 """
 
 from __future__ import annotations
@@ -63,11 +64,15 @@ const dc_variant *const dc_{name} = NULL;
 
 
 def build(
-    out: Path, program: Path, cc: str = "cc", flags: str = "", variants: str = ""
+    programs: dict[Path, Path], cc: str = "cc", flags: str = "", variants: str = ""
 ) -> None:
-    """Compile the core and one program; raises CalledProcessError with the compiler's words."""
+    """Compile the core once, and link it to each program {out: source}.
+
+    Raises CalledProcessError with the compiler's words.
+    """
     setup = constants_of_setup()
-    compiler, extra = shlex.split(cc), shlex.split(flags)
+    compiler, no_main = shlex.split(cc), flags.replace("fuzzer", "fuzzer-no-link")
+    extra = shlex.split(no_main)
     common = [*setup["COMMON"], "-Wall", "-Wextra", f"-I{CORE}", f"-I{HERE}", *extra]
 
     def accepts(options: list[str], folder: str) -> bool:
@@ -101,23 +106,30 @@ def build(
             return f"{target}.o"
 
         sources = sorted(p for p in CORE.rglob("*.c") if p != CORE / "memory.c")
-        sources += [program, *(HERE / f"{name}.c" for name in PARTS)]
+        sources += [HERE / f"{name}.c" for name in PARTS]
         with ThreadPoolExecutor(2) as pool:
             objects = list(pool.map(compile_one, sources))
-        command = [*compiler, *extra, *objects, "-lm", "-o", str(out)]
-        subprocess.run(command, check=True, capture_output=True, text=True)
+        for out, program in programs.items():
+            own = flags if program.stem.startswith("fuzz") else no_main
+            parts = [*objects, compile_one(program), "-lm", "-o", str(out)]
+            command = [*compiler, *shlex.split(own), *parts]
+            subprocess.run(command, check=True, capture_output=True, text=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("program", type=Path)
+    parser.add_argument("files", type=Path, nargs="+", metavar="OUT PROGRAM.c")
     parser.add_argument("--cc", default="cc")
     parser.add_argument("--flags", default="")
     parser.add_argument("--variants", default="")
     given = parser.parse_args()
+    if len(given.files) % 2:
+        parser.error("each OUT needs its PROGRAM.c")
+    programs = {
+        out: source.resolve() for out, source in zip(given.files[::2], given.files[1::2])
+    }
     try:
-        build(given.out, given.program.resolve(), given.cc, given.flags, given.variants)
+        build(programs, given.cc, given.flags, given.variants)
     except subprocess.CalledProcessError as error:
         print(shlex.join(map(str, error.cmd)), error.stderr, sep="\n", file=sys.stderr)
         return 1

@@ -117,6 +117,57 @@ static bool every_fourth_of_two_lanes(void)
     return right;
 }
 
+/* Whether a layer of ones on an image of ones gives `expected` at its first output. */
+static bool gives(dc_problem p, float expected)
+{
+    enum { MOST = 1024 };
+    static float ones[MOST], output[MOST];
+    ptrdiff_t in = 1, out = 1, taps = 1;
+    dc_tensor x = {.data = ones}, w = {.data = ones}, y = {.data = output};
+    for (int a = 2; a >= 0; a--) {
+        x.stride[a + 2] = in, y.stride[a + 2] = out, w.stride[a + 2] = taps;
+        in *= p.axis[a].in, out *= p.axis[a].out, taps *= p.axis[a].kernel;
+    }
+    const ptrdiff_t group_in = p.in_channels / p.groups;
+    x.stride[1] = in, y.stride[1] = out, w.stride[1] = taps, w.stride[0] = taps * group_in;
+    x.stride[0] = in * p.in_channels, y.stride[0] = out * p.out_channels;
+    if (x.stride[0] > MOST || y.stride[0] > MOST || p.out_channels * group_in * taps > MOST)
+        return false;
+    for (int i = 0; i < MOST; i++)
+        ones[i] = 1, output[i] = NAN;
+    dc_plan *plan;
+    dc_weights *packed = NULL;
+    const char *reason;
+    const bool right = dc_plan_create(&p, &plan, &reason) == DC_OK &&
+                       dc_weights_create(plan, &w, NULL, 1, &packed, &reason) == DC_OK &&
+                       dc_plan_execute(plan, packed, &x, NULL, &y, 1, 1) == DC_OK &&
+                       fabsf(output[0] - expected) <= 1e-4F * expected;
+    dc_weights_destroy(packed);
+    if (plan)
+        dc_plan_destroy(plan);
+    return right;
+}
+
+static const ptrdiff_t FAR = (ptrdiff_t)1 << 55;
+
+/* The steps of one run of staged positions were taken past its end, where their product overflowed. */
+static bool steps_past_a_run(void)
+{
+    dc_problem p = problem(1, 2);
+    p.layout = DC_CHANNELS_LAST;
+    p.axis[1] = (dc_axis){65, 65, 5, FAR, 1, 2};
+    return gives(p, 6);
+}
+
+/* Addresses far outside the image were formed, to be compared with its ends. */
+static bool far_outside_of_all_addresses(void)
+{
+    dc_problem p = problem(1, 1);
+    p.layout = DC_CHANNELS_LAST;
+    p.axis[2] = (dc_axis){4, 1, 1, 1, 4, FAR};
+    return gives(p, 0);
+}
+
 const char *check_regressions(void)
 {
     const struct {
@@ -128,6 +179,8 @@ const char *check_regressions(void)
         {"scratch of filters", scratch_of_filters},
         {"the family of an empty gradient", family_of_an_empty_gradient},
         {"every fourth of two lanes", every_fourth_of_two_lanes},
+        {"steps past a run", steps_past_a_run},
+        {"far outside of all addresses", far_outside_of_all_addresses},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!all[i].holds())

@@ -216,12 +216,13 @@ static void run_staged(const worker *w, const char *source, const dc_strip *stri
 
 /* ---- Units ---- */
 
-/* Whether masked strips of a plane stay within the input's memory. */
+/* Whether masked strips of a plane stay within the input's memory. Compared as numbers of elements: the
+ * address of what lies far outside may be none. */
 static bool within_memory(const worker *w, const char *source)
 {
     const call *c = w->c;
-    return source + (w->low + w->table.low) * c->stored >= c->low &&
-           source + (w->high + w->table.high) * c->stored <= c->high;
+    return w->low + w->table.low >= (c->low - source) / c->stored &&
+           w->high + w->table.high <= (c->high - source) / c->stored;
 }
 
 static void run_band(const worker *w, ptrdiff_t channel, ptrdiff_t planes)
