@@ -108,6 +108,34 @@ def test_gradients_of_the_weights(isa, rng, x_shape, w_shape, options, value):
     assert abs(dw[~met] - clean[~met]).max(initial=0) <= 1e-4 * abs(clean).max()
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("x_shape", "stride", "channels"),
+    [
+        ((2, 20, 17, 18), 1, 20),
+        ((2, 20, 9, 7), 1, 20),
+        ((2, 20, 12, 34), 2, 20),
+        ((2, 20, 12, 10), 2, 20),
+        ((1, 4, 9, 40), 1, 1),
+        ((1, 24, 9, 40), 1, 1),
+    ],
+)
+@pytest.mark.parametrize("position", [(0, 3), (-1, 3), (4, 0), (4, -1)])
+def test_gradients_meet_padding_as_zeros(isa, rng, x_shape, stride, channels, value, position):
+    """Zeros around the input take part, as they do in the forward sum: with infinity they make
+    NaN. An input that holds them itself gives the same."""
+    x, w_shape = draw(rng, x_shape)[0], (x_shape[1], x_shape[1] // channels, 3, 3)
+    dy_shape = (*x_shape[:2], *(-(-n // stride) for n in x_shape[2:]))
+    dy = draw(rng, dy_shape)[0]
+    dy[(0, 1, *position)] = value
+    options = {"stride": stride, "groups": channels}
+    dw = grad.conv2d_weight(x, w_shape, dy, padding=1, **options)
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    expected = grad.conv2d_weight(padded, w_shape, dy, **options, algorithm="direct")
+    assert not np.isfinite(expected).all()
+    np.testing.assert_allclose(dw, expected, rtol=1e-4, atol=1e-4)
+
+
 @every_shape
 @pytest.mark.parametrize("scale", [2.0**-140, 2.0**-100, 2.0**60, 2.0**110])
 def test_tiny_and_huge_inputs(isa, rng, x_shape, w_shape, options, scale):
