@@ -126,7 +126,8 @@ def main() -> int:
     if len(given.files) % 2:
         parser.error("each OUT needs its PROGRAM.c")
     programs = {
-        out: source.resolve() for out, source in zip(given.files[::2], given.files[1::2])
+        out: source.resolve()
+        for out, source in zip(given.files[::2], given.files[1::2], strict=True)
     }
     try:
         build(programs, given.cc, given.flags, given.variants)
