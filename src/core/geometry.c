@@ -47,7 +47,9 @@ dc_span dc_axis_span(const dc_axis *axis, ptrdiff_t outputs)
     ptrdiff_t by_tap;
     if (!__builtin_mul_overflow(outputs, axis->kernel, &by_tap) && by_tap < dense)
         return (dc_span){outputs, by_tap, 1, outputs, true};
-    return (dc_span){outputs, dense, axis->stride, axis->dilation, false};
+    /* A step that nothing takes may be absurd, and users multiply it by pitches. */
+    return (dc_span){outputs, dense, outputs > 1 ? axis->stride : 1,
+                     axis->kernel > 1 ? axis->dilation : 1, false};
 }
 
 dc_positions dc_span_positions(const dc_axis *axis, dc_padding padding, const dc_span *span,

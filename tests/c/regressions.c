@@ -120,7 +120,7 @@ static bool every_fourth_of_two_lanes(void)
 /* Whether a layer of ones on an image of ones gives `expected` at its first output. */
 static bool gives(dc_problem p, float expected)
 {
-    enum { MOST = 1024 };
+    enum { MOST = 1 << 18 };
     static float ones[MOST], output[MOST];
     ptrdiff_t in = 1, out = 1, taps = 1;
     dc_tensor x = {.data = ones}, w = {.data = ones}, y = {.data = output};
@@ -159,6 +159,17 @@ static bool steps_past_a_run(void)
     return gives(p, 6);
 }
 
+/* The step from one output to the next was multiplied by the pitch of rows where blocks have one. */
+static bool steps_that_nothing_takes(void)
+{
+    dc_problem p = problem(1, 1);
+    p.layout = DC_CHANNELS_LAST;
+    p.axis[0] = (dc_axis){1, 48, 2, FAR, 1, 0};
+    p.axis[1] = (dc_axis){49, 49, 2, 1, 1, 1};
+    p.axis[2] = (dc_axis){64, 64, 1, 1, 1, 0};
+    return gives(p, 1);
+}
+
 /* Addresses far outside the image were formed, to be compared with its ends. */
 static bool far_outside_of_all_addresses(void)
 {
@@ -180,6 +191,7 @@ const char *check_regressions(void)
         {"the family of an empty gradient", family_of_an_empty_gradient},
         {"every fourth of two lanes", every_fourth_of_two_lanes},
         {"steps past a run", steps_past_a_run},
+        {"steps that nothing takes", steps_that_nothing_takes},
         {"far outside of all addresses", far_outside_of_all_addresses},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
