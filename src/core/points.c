@@ -4,6 +4,7 @@
 enum {
     INFINITE = 2, /* where the point at infinity stands, always */
     STRIDE_2 = 9, /* the fewest points of stride 2: those of 3 taps */
+    LONGEST_KERNEL = 7,
 };
 static const double POINTS_4[] = {0, 1, 0, -1};
 static const double POINTS_5[] = {0.375, -0.375, 0, 1.25, -1.25};
@@ -49,11 +50,54 @@ static void phase_rows(ptrdiff_t kernel, int values, double *matrix)
         }
 }
 
-void dc_winograd_weight_matrix(const dc_winograd_axis *axis, ptrdiff_t kernel, double *matrix)
+/* Row `i` and, unless NULL, row `j` of a matrix: false if the kernel matrix_pass has no such pair. */
+static bool describe(const double *i, const double *j, ptrdiff_t kernel, dc_matrix_rows *r)
 {
+    int count = 0;
+    r->equal = r->opposite = 0;
+    for (int opposite = 0; opposite <= (j != NULL); opposite++)
+        for (int k = 0; k < kernel; k++) {
+            if (i[k] == 0 && (!j || j[k] == 0))
+                continue;
+            if (j && j[k] != i[k] && j[k] != -i[k])
+                return false;
+            if ((j && j[k] != i[k]) != opposite)
+                continue;
+            r->column[count] = k;
+            r->factor[count++] = i[k];
+            *(opposite ? &r->opposite : &r->equal) += 1;
+        }
+    return !j || (r->equal == 1 && r->opposite == 0) ||
+           (r->opposite > 0 && r->equal - r->opposite >= 0 && r->equal - r->opposite <= 1);
+}
+
+static void pair_rows(const double *matrix, int values, ptrdiff_t kernel, dc_matrix *out)
+{
+    bool done[DC_WINOGRAD_POINTS] = {false};
+    out->count = 0;
+    for (int i = 0; i < values; i++) {
+        if (done[i])
+            continue;
+        dc_matrix_rows *r = &out->rows[out->count++];
+        const double *row = matrix + i * kernel;
+        *r = (dc_matrix_rows){.row = {i}, .rows = 1};
+        for (int j = i + 1; j < values && r->rows == 1; j++)
+            if (!done[j] && describe(row, matrix + j * kernel, kernel, r)) {
+                r->row[r->rows++] = j;
+                done[j] = true;
+            }
+        if (r->rows == 1)
+            describe(row, NULL, kernel, r);
+    }
+}
+
+void dc_winograd_weight_matrix(const dc_winograd_axis *axis, ptrdiff_t kernel, dc_matrix *out)
+{
+    double matrix[DC_WINOGRAD_POINTS * LONGEST_KERNEL];
     if (axis->points >= STRIDE_2)
         phase_rows(kernel, axis->values, matrix);
     else
         for (int row = 0; row < axis->values; row++)
             weight_row(axis->points, kernel, row, matrix + row * kernel, 1);
+    pair_rows(matrix, axis->values, kernel, out);
 }

@@ -5,7 +5,9 @@
 
 #include "select/select.h"
 
-/* matrix[j][k]: what weight k adds to the value at point j of an axis (see kernels/points.inc). */
-void dc_winograd_weight_matrix(const dc_winograd_axis *axis, ptrdiff_t kernel, double *matrix);
+/* What each of the weights (columns) adds to the values at the points (rows) of an axis: see
+ * kernels/points.inc. */
+void dc_winograd_weight_matrix(const dc_winograd_axis *axis, ptrdiff_t kernel,
+                               dc_matrix *matrix);
 
 #endif

@@ -80,7 +80,7 @@ static void prepare(const dc_gradient_call *c)
     for (ptrdiff_t i = 0; i < s->chunk; i++)
         h->channel_at[i] = (int32_t)i;
     for (int a = 0; a < 2; a++)
-        dc_winograd_weight_matrix(&s->axis[a], s->axis[a].outputs, h->matrix[a]);
+        dc_winograd_weight_matrix(&s->axis[a], s->axis[a].outputs, &h->matrix[a]);
 }
 
 static dc_tiles_task place_task(const dc_gradient_call *c, ptrdiff_t index, char *scratch)

@@ -9,8 +9,7 @@
 typedef struct {
     int32_t *channel_at; /* 0, 1, ...: input channels of a chunk */
     char *zeros;         /* one row */
-    double matrix[2][DC_WINOGRAD_POINTS *
-                     DC_WINOGRAD_POINTS]; /* that gradients are transformed by */
+    dc_matrix matrix[2]; /* that gradients are transformed by */
 } dc_tiles_shared;
 
 /* One task, a thread's scratch, and the block it works on. */

@@ -129,9 +129,8 @@ static void transform_gradients(const dc_tiles_task *t, const plane *pl, ptrdiff
     const ptrdiff_t dilation = dc_tiles_dilation(&t->c->problem->axis[2]);
     const ptrdiff_t lanes = kernels->lanes, line = pl->extent[1] * lanes;
     kernels->matrix_pass(&(dc_matrix_pass){
-        .rows = down->points,
-        .columns = down->outputs,
-        .matrix = t->h->matrix[0],
+        .matrix = &t->h->matrix[0],
+        .groups = 1,
         .items = 1,
         .vectors = pl->extent[1],
         .in = t->stage + row_of(t, i) * line * t->bytes,
@@ -140,21 +139,20 @@ static void transform_gradients(const dc_tiles_task *t, const plane *pl, ptrdiff
         .out_point = line,
     });
     for (ptrdiff_t phase = 0; phase < across->phases; phase++)
-        for (int point = 0; point < down->points; point++)
-            kernels->matrix_pass(&(dc_matrix_pass){
-                .rows = across->points,
-                .columns = across->outputs,
-                .matrix = t->h->matrix[1],
-                .items = t->tiles[1] / across->phases,
-                .vectors = 1,
-                .in = t->halfway + (point * line + phase * lanes) * t->bytes,
-                .in_point = dilation * lanes,
-                .in_item = across->outputs * dilation * lanes,
-                .out =
-                    out + (point * across->points * s->grad_point + phase * t->row) * t->bytes,
-                .out_point = s->grad_point,
-                .out_item = across->phases * t->row,
-            });
+        kernels->matrix_pass(&(dc_matrix_pass){
+            .matrix = &t->h->matrix[1],
+            .groups = down->points,
+            .items = t->tiles[1] / across->phases,
+            .vectors = 1,
+            .in = t->halfway + phase * lanes * t->bytes,
+            .in_point = dilation * lanes,
+            .in_item = across->outputs * dilation * lanes,
+            .in_group = line,
+            .out = out + phase * t->row * t->bytes,
+            .out_point = s->grad_point,
+            .out_item = across->phases * t->row,
+            .out_group = across->points * s->grad_point,
+        });
 }
 
 /* The chunk's inputs of one depth to values, from number `number` on. */
