@@ -19,7 +19,9 @@ typedef struct {
     ptrdiff_t
         at[5]; /* elements between images, channels, depths, rows, columns of the source */
     const void *zeros;
-    int32_t *tap_at; /* [channel of a chunk][tap] */
+    int32_t *tap_at;   /* [channel of a chunk][tap] */
+    ptrdiff_t *sum_at; /* the same: where their sums are */
+    ptrdiff_t pitch;   /* of sums, for panels of any width */
 } shared;
 
 /* One task's part of the weights, and a thread's scratch. */
@@ -32,7 +34,7 @@ typedef struct {
     int width;         /* of the panel, in vectors */
     ptrdiff_t *placed; /* extents of the block that pixel_at is for */
     int32_t *pixel_at;
-    char *stage, *packed, *tile;
+    char *stage, *packed;
 } task;
 
 /* ---- Scratch ---- */
@@ -58,9 +60,9 @@ static size_t thread_bytes(const dc_problem *p, const dc_gradient_schedule *s,
                            const dc_kernels *kernels)
 {
     const size_t bytes = dc_element_bytes(p->element);
+    (void)kernels;
     return 64 + pixel_bytes(s) + dc_aligned(s->stage_elements * bytes) +
-           dc_aligned(s->packed_elements * bytes) +
-           dc_aligned((size_t)(DC_TILE_ROWS * row_elements(s, kernels)) * bytes);
+           dc_aligned(s->packed_elements * bytes);
 }
 
 static size_t shared_bytes(const dc_problem *p, const dc_gradient_schedule *s,
@@ -68,7 +70,8 @@ static size_t shared_bytes(const dc_problem *p, const dc_gradient_schedule *s,
 {
     const size_t zeros = (size_t)row_elements(s, kernels) * dc_element_bytes(p->element);
     return dc_aligned(sizeof(shared)) + dc_aligned(zeros) +
-           dc_aligned((size_t)(s->chunk * s->taps) * sizeof(int32_t));
+           dc_aligned((size_t)(s->chunk * s->taps) * sizeof(int32_t)) +
+           dc_aligned((size_t)(s->chunk * s->taps) * sizeof(ptrdiff_t));
 }
 
 static task place_task(const dc_gradient_call *c, ptrdiff_t index, char *scratch)
@@ -90,7 +93,6 @@ static task place_task(const dc_gradient_call *c, ptrdiff_t index, char *scratch
     t.pixel_at = (int32_t *)(scratch + 64);
     t.stage = scratch + 64 + pixel_bytes(s);
     t.packed = t.stage + dc_aligned(s->stage_elements * (size_t)t.bytes);
-    t.tile = t.packed + dc_aligned(s->packed_elements * (size_t)t.bytes);
     return t;
 }
 
@@ -147,6 +149,11 @@ static void prepare(const dc_gradient_call *c)
     const size_t zero_bytes = dc_aligned((size_t)row * dc_element_bytes(c->problem->element));
     memset(zeros, 0, zero_bytes);
     h->tap_at = (int32_t *)(zeros + zero_bytes);
+    h->pitch = row;
+    h->sum_at = (ptrdiff_t *)((char *)h->tap_at +
+                              dc_aligned((size_t)(s->chunk * s->taps) * sizeof(int32_t)));
+    for (ptrdiff_t i = 0; i < s->chunk * s->taps; i++)
+        h->sum_at[i] = i * row;
     h->in_place = may_read_input(c->problem, s, h->input->stride);
     const ptrdiff_t staged[5] = {s->pitch[0], s->channel_pitch, s->pitch[1], s->pitch[2],
                                  s->pitch[3]};
@@ -245,7 +252,34 @@ static void pack_gradient(const task *t, const dc_box *box)
 
 /* ---- Tasks ---- */
 
-/* All kernel positions of the channels, a tile at a time. */
+/* The sums of `count` kernel positions from `tap` on, in tiles of `height` of them. */
+static void add_tiles(const task *t, dc_channel_tile tile, ptrdiff_t tap, ptrdiff_t count,
+                      ptrdiff_t height)
+{
+    if (count == 0)
+        return;
+    tile.pixels = (int)height;
+    tile.more = count / height - 1;
+    tile.pixel_at = t->h->tap_at + tap;
+    tile.out_at = t->h->sum_at + tap;
+    t->c->kernels->channel_lanes(&tile);
+}
+
+/* All kernel positions of the channels: tiles as tall as can be, and at most two that are not. */
+static void add_all_tiles(const task *t, const dc_channel_tile *tile)
+{
+    const ptrdiff_t taps = t->channels * t->c->schedule->taps;
+    const ptrdiff_t tall = t->c->kernels->tile_pixels[t->width], left = taps % tall;
+    const ptrdiff_t even = left && taps > tall ? taps - tall - left : taps - left;
+    const ptrdiff_t half = (taps - even + 1) / 2;
+    add_tiles(t, *tile, 0, even, tall);
+    if (taps - even > tall) {
+        add_tiles(t, *tile, even, half, half);
+        add_tiles(t, *tile, even + half, taps - even - half, taps - even - half);
+    } else
+        add_tiles(t, *tile, even, taps - even, taps - even);
+}
+
 static void add(const dc_gradient_call *c, ptrdiff_t index, const dc_box *box, bool first,
                 char *sums, char *scratch)
 {
@@ -253,31 +287,18 @@ static void add(const dc_gradient_call *c, ptrdiff_t index, const dc_box *box, b
     const char *source = source_of(&t, box);
     pack_gradient(&t, box);
     place_pixels(&t, box);
-    ptrdiff_t out_at[DC_TILE_ROWS];
-    for (int i = 0; i < DC_TILE_ROWS; i++)
-        out_at[i] = i * t.row;
-    const ptrdiff_t taps = t.channels * c->schedule->taps;
-    const ptrdiff_t tiles = dc_ceil_div(taps, c->kernels->tile_pixels[t.width]);
-    for (ptrdiff_t i = 0; i < tiles; i++) {
-        const ptrdiff_t tap = dc_split(taps, tiles, i), end = dc_split(taps, tiles, i + 1);
-        char *out = sums + tap * t.row * t.bytes;
-        c->kernels->channel_lanes(&(dc_channel_tile){
-            .pixels = (int)(end - tap),
-            .vectors = t.width,
-            .segments = 1,
-            .length = dc_box_pixels(box),
-            .tap_at = t.pixel_at,
-            .source = source,
-            .pixel_at = t.h->tap_at + tap,
-            .weights = t.packed,
-            .start = t.h->zeros,
-            .out = first ? out : t.tile,
-            .out_at = out_at,
-            .prefetch = t.packed,
-        });
-        if (!first)
-            c->kernels->accumulate(out, t.tile, (end - tap) * t.row);
-    }
+    add_all_tiles(&t, &(dc_channel_tile){
+                          .vectors = t.width,
+                          .segments = 1,
+                          .length = dc_box_pixels(box),
+                          .tap_at = t.pixel_at,
+                          .source = source,
+                          .weights = t.packed,
+                          .start = t.h->zeros,
+                          .out = sums,
+                          .adds = !first,
+                          .prefetch = t.packed,
+                      });
 }
 
 static void store(const dc_gradient_call *c, ptrdiff_t index, const char *sums, char *scratch)
@@ -291,7 +312,7 @@ static void store(const dc_gradient_call *c, ptrdiff_t index, const char *sums, 
         .pixels = t.channels * s->taps,
         .channels = t.lanes,
         .sums = sums,
-        .pitch = t.row,
+        .pitch = t.h->pitch,
         .whole_vectors = true,
         .out =
             (char *)c->weights +
