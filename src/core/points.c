@@ -33,21 +33,31 @@ static void weight_row(int points, ptrdiff_t taps, int row, double *out, ptrdiff
         out[k * out_step] = row == INFINITE ? (k == taps - 1 ? 1 : 0) : power / distances;
 }
 
-/* Stride 2: even taps, odd taps; the points of a smaller tile come first. */
-static void phase_rows(ptrdiff_t kernel, int values, double *matrix)
+/* Stride 2: the points of even taps and of odd ones. Those of a smaller tile come first. */
+typedef struct {
+    int phase, taps, point; /* taps: of the phase, which has three points more */
+} phase_point;
+
+static phase_point phase_point_at(ptrdiff_t kernel, int index)
 {
     const int taps[2] = {(int)(kernel + 1) / 2, (int)kernel / 2};
-    int done[2] = {0, 0};
-    for (int row = 0; row < values;)
-        for (int phase = 0; phase < 2; phase++) {
-            const int end = done[phase] ? taps[phase] + 3 : taps[phase] + 1;
-            for (; done[phase] < end; done[phase]++, row++) {
-                for (ptrdiff_t k = 0; k < kernel; k++)
-                    matrix[row * kernel + k] = 0;
-                weight_row(taps[phase] + 3, taps[phase], done[phase],
-                           matrix + row * kernel + phase, 2);
-            }
-        }
+    for (int part = 0;; part++) { /* both phases' first points, then their last two */
+        const int phase = part % 2, first = part < 2 ? 0 : taps[phase] + 1;
+        const int count = part < 2 ? taps[phase] + 1 : 2;
+        if (index < count)
+            return (phase_point){phase, taps[phase], first + index};
+        index -= count;
+    }
+}
+
+static void phase_rows(ptrdiff_t kernel, int values, double *matrix)
+{
+    for (int row = 0; row < values; row++, matrix += kernel) {
+        const phase_point at = phase_point_at(kernel, row);
+        for (ptrdiff_t k = 0; k < kernel; k++)
+            matrix[k] = 0;
+        weight_row(at.taps + 3, at.taps, at.point, matrix + at.phase, 2);
+    }
 }
 
 /* Row `i` and, unless NULL, row `j` of a matrix: false if the kernel matrix_pass has no such pair. */
@@ -89,6 +99,47 @@ static void pair_rows(const double *matrix, int values, ptrdiff_t kernel, dc_mat
         if (r->rows == 1)
             describe(row, NULL, kernel, r);
     }
+}
+
+/* A phase of one tap has no points: the products of a tile's gradients are the values. */
+static void gradient_phase_row(const phase_point *at, int outputs, double *row)
+{
+    for (int o = 0; o < outputs; o++)
+        row[o] = o == at->point;
+    if (at->taps > 1)
+        weight_row(at->taps + 3, outputs, at->point, row, 1);
+}
+
+/* What a sum at a point adds to the position of a phase that is number `tap` there. */
+static double back_factor(const phase_point *at, int tap)
+{
+    if (at->taps == 1)
+        return 1;
+    if (at->point == INFINITE)
+        return tap == at->taps - 1;
+    double power = 1;
+    for (; tap > 0; tap--)
+        power *= points_of(at->taps + 3)[at->point];
+    return power;
+}
+
+void dc_winograd_gradient_matrices(const dc_winograd_axis *axis, ptrdiff_t kernel,
+                                   dc_matrix *grads, dc_matrix *back)
+{
+    enum { OUTPUTS = 4 };
+    double rows[DC_WINOGRAD_POINTS * OUTPUTS], columns[LONGEST_KERNEL * DC_WINOGRAD_POINTS];
+    if (axis->stride == 1) {
+        dc_winograd_weight_matrix(axis, axis->outputs, grads);
+        return;
+    }
+    for (int point = 0; point < axis->points; point++) {
+        const phase_point at = phase_point_at(kernel, point);
+        gradient_phase_row(&at, OUTPUTS, rows + point * OUTPUTS);
+        for (int k = 0; k < kernel; k++)
+            columns[k * axis->points + point] = k % 2 == at.phase ? back_factor(&at, k / 2) : 0;
+    }
+    pair_rows(rows, axis->points, OUTPUTS, grads);
+    pair_rows(columns, (int)kernel, axis->points, back);
 }
 
 void dc_winograd_weight_matrix(const dc_winograd_axis *axis, ptrdiff_t kernel, dc_matrix *out)

@@ -33,6 +33,7 @@ typedef struct {
     ptrdiff_t first_channel, channels;
     int width;         /* of the panel, in vectors */
     ptrdiff_t *placed; /* extents of the block that pixel_at is for */
+    ptrdiff_t *held;   /* see dc_gradient_renews */
     int32_t *pixel_at;
     char *stage, *packed;
 } task;
@@ -90,6 +91,7 @@ static task place_task(const dc_gradient_call *c, ptrdiff_t index, char *scratch
     if (!scratch) /* results are only stored */
         return t;
     t.placed = (ptrdiff_t *)scratch;
+    t.held = t.placed + 4;
     t.pixel_at = (int32_t *)(scratch + 64);
     t.stage = scratch + 64 + pixel_bytes(s);
     t.packed = t.stage + dc_aligned(s->stage_elements * (size_t)t.bytes);
@@ -285,7 +287,8 @@ static void add(const dc_gradient_call *c, ptrdiff_t index, const dc_box *box, b
 {
     const task t = place_task(c, index, scratch);
     const char *source = source_of(&t, box);
-    pack_gradient(&t, box);
+    if (dc_gradient_renews(c, index / c->schedule->chunks, box, t.held))
+        pack_gradient(&t, box);
     place_pixels(&t, box);
     add_all_tiles(&t, &(dc_channel_tile){
                           .vectors = t.width,

@@ -78,7 +78,7 @@ static void stage_vector(const dc_tiles_task *t, const plane *pl, ptrdiff_t c)
                        (ptrdiff_t[]){0, pl->extent[1] * lanes, lanes});
 }
 
-/* The first row of tile `i` of a block, from that of the block on. */
+/* The first row of gradients of tile `i` of a block, from that of the block on. */
 static ptrdiff_t row_of(const dc_tiles_task *t, ptrdiff_t i)
 {
     const dc_winograd_axis *down = &t->c->schedule->axis[0];
@@ -98,7 +98,7 @@ static void transform_inputs(const dc_tiles_task *t, const plane *pl, ptrdiff_t 
         .groups = 1,
         .items = 1,
         .vectors = pl->extent[1],
-        .in = t->stage + row_of(t, i) * line * t->bytes,
+        .in = t->stage + row_of(t, i) * down->stride * line * t->bytes,
         .in_point = dc_tiles_dilation(&t->c->problem->axis[1]) * line,
         .out = t->halfway,
         .out_point = line,
@@ -112,7 +112,7 @@ static void transform_inputs(const dc_tiles_task *t, const plane *pl, ptrdiff_t 
             .in = t->halfway + phase * lanes * t->bytes,
             .in_point = dilation * lanes,
             .in_item = line,
-            .in_group = across->outputs * dilation * lanes,
+            .in_group = across->outputs * across->stride * dilation * lanes,
             .out = out + phase * s->value_pitch * t->bytes,
             .out_point = s->value_point,
             .out_item = across->points * s->value_point,
@@ -206,7 +206,7 @@ static void transform_gradient_plane(const dc_tiles_task *t, ptrdiff_t image, pt
     }
 }
 
-ptrdiff_t dc_tiles_transform(const dc_tiles_task *t)
+ptrdiff_t dc_tiles_transform(const dc_tiles_task *t, bool grads)
 {
     const dc_problem *p = t->c->problem;
     const dc_gradient_schedule *s = t->c->schedule;
@@ -223,7 +223,8 @@ ptrdiff_t dc_tiles_transform(const dc_tiles_task *t)
                                   (n * span->extent + z) * s->plane_tiles);
         }
         for (ptrdiff_t z = 0; z < box->count[1]; z++) {
-            transform_gradient_plane(t, box->first[0] + n, box->first[1] + z, count);
+            if (grads)
+                transform_gradient_plane(t, box->first[0] + n, box->first[1] + z, count);
             const ptrdiff_t first = n * span->extent + z * span->out_step;
             for (ptrdiff_t i = 0; i < tiles; i++)
                 t->tap_at[count++] = (int32_t)((first * s->plane_tiles + i) * s->value_pitch);
