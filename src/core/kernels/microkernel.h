@@ -164,18 +164,17 @@ typedef struct dc_columns {
  * and 11 are those of stride 2 and of 3, 4 and 5 taps, for tiles of 4 outputs. A `small` tile has 2 outputs
  * less, of 4 points 1 less. It uses the first points, as many less or, with stride 2, 4 less, and as many
  * inputs; its values are meant for the weights of whole tiles (4, 6, 9, 10 and 11 points). groups x items x
- * `vectors` vectors are transformed; all strides in elements, a step of 0 leads to the next vector. Where
- * `add` is given, a vector of it is added to every output. In place where strides agree. */
+ * `vectors` neighbouring vectors are transformed; all strides in elements. Where `add` is given, its vectors
+ * are added to every output. In place where strides agree. */
 typedef struct dc_winograd_pass {
     int points, outputs;
     bool small;
     ptrdiff_t groups, items, vectors;
     const void *in;
-    ptrdiff_t in_point, in_step, in_item, in_group;
+    ptrdiff_t in_point, in_item, in_group;
     void *out;
-    ptrdiff_t out_point, out_step, out_item, out_group;
+    ptrdiff_t out_point, out_item, out_group;
     const void *add;
-    ptrdiff_t add_step, add_group;
 } dc_winograd_pass;
 
 /* A matrix of up to 7 columns without its zeros. Two rows that differ but in the signs of some columns, as

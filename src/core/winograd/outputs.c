@@ -40,7 +40,6 @@ static void restore_tile(const dc_winograd_worker *w, const dc_winograd_panel *p
         .out_point = across->dilation * lanes,
         .out_item = ws->columns_out * lanes,
         .add = pn->bias,
-        .add_step = c->kernels->lanes,
     });
 }
 
