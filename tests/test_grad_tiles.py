@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+import gradients
 from cases import EDGES
-from support import DTYPES, printed_by, same_bits, winograd_bound
-from test_grad import (
+from gradients import (
     Case,
     every_layout,
     make,
@@ -18,6 +16,7 @@ from test_grad import (
     strided,
     wrong,
 )
+from support import DTYPES, same_bits, winograd_bound
 from transposes import weight_gradient
 
 TILES = {
@@ -40,6 +39,15 @@ TILES = {
         (1, 9, 11, 9, 13), (18, 9, 2, 3, 1),
         {"padding": (1, 1, 0), "stride": (2, 1, 3), "dilation": (3, 1, 1)},
     ),
+    "stride 2": ((2, 19, 27, 36), (23, 19, 3, 3), {"padding": 1, "stride": 2}),
+    "stride 2, one tile": ((1, 8, 3, 4), (9, 8, 3, 3), {"padding": 1, "stride": 2}),
+    "stride 2, 4 x 5": ((1, 9, 30, 37), (17, 9, 4, 5), {"padding": (0, 3), "stride": 2}),
+    "stride 2 along rows": ((2, 9, 15, 40), (20, 9, 2, 3), {"padding": 1, "stride": (1, 2)}),
+    "stride 2 along columns": (
+        (2, 9, 40, 15), (20, 9, 5, 3), {"padding": 1, "stride": (2, 1), "dilation": (1, 2)},
+    ),
+    "stride 2, many tiles": ((9, 24, 60, 60), (40, 24, 3, 3), {"padding": 1, "stride": 2}),
+    "signals, stride 2": ((2, 8, 300), (12, 8, 4), {"padding": ((3, 0),), "stride": 2}),
 }  # fmt: skip
 every_tiled = pytest.mark.parametrize("shape", TILES.values(), ids=TILES)
 
@@ -68,7 +76,7 @@ def test_tiles_of_every_number_of_channels(isa, rng, channels):
 
 
 def test_tiles_read_strided_arrays(isa, rng):
-    for shape in ("an image", "dilated", "volumes"):
+    for shape in ("an image", "dilated", "volumes", "stride 2"):
         x, w, options = TILES[shape]
         case = make(rng, x, w, exact=False, **pairs(options))
         result = case.weight_gradient("winograd")
@@ -104,7 +112,9 @@ def test_algorithms_of_the_weight_gradient(rng):
         wrong(ValueError, "'auto', 'direct' or 'winograd'", case.weight_gradient, algorithm)
     for x, w, options in (
         ((1, 8, 9, 9), (8, 8, 1, 1), {}),
-        ((1, 8, 9, 9), (8, 8, 3, 3), {"stride": 2}),
+        ((1, 8, 9, 9), (8, 8, 3, 3), {"stride": 3}),
+        ((1, 8, 9, 9), (8, 8, 2, 3), {"stride": 2}),
+        ((1, 8, 9, 9), (8, 8, 3, 3), {"stride": 2, "dilation": 2}),
         ((1, 7, 9, 9), (8, 7, 3, 3), {}),
         ((1, 8, 9, 9), (7, 8, 3, 3), {}),
         ((1, 8, 9, 9), (8, 8, 6, 3), {}),
@@ -114,24 +124,10 @@ def test_algorithms_of_the_weight_gradient(rng):
 
 
 def gradients_of_everything():
-    from test_guard_pages import Guarded
-
-    rng, guarded = np.random.default_rng(0), Guarded()
-    for x, w, options in TILES.values():
-        case = make(rng, x, w, exact=False, **pairs(options))
-        dw = case.weight_gradient("winograd")
-        for at_end in (False, True):
-            given = (guarded.array(a, at_end) for a in (case.x, case.w, case.g))
-            other = Case(*given, case.pads, options=case.options)
-            assert same_bits(other.weight_gradient("winograd"), dw)
-    print("done")
+    for case, other in gradients.guarded_cases(TILES.values(), exact=False):
+        expected = case.weight_gradient("winograd")
+        assert same_bits(other.weight_gradient("winograd"), expected)
 
 
 def test_memory_beside_the_arrays_is_not_touched(isa):
-    code = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-import test_grad_tiles
-test_grad_tiles.gradients_of_everything()
-"""
-    assert printed_by(code, DIRECTCONV_ISA=isa) == "done"
+    assert gradients.gradients_of_everything("test_grad_tiles", isa)

@@ -3,7 +3,10 @@ finite, and bits that depend on nothing but the shape."""
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import directconv
+from directconv import _execute
+from directconv._spec import ConvSpec
 from support import (
     CONV,
     DTYPES,
@@ -293,9 +298,28 @@ def test_bits_depend_on_the_shape_only(isa, name, layout):
         assert same_bits(layer(x, threads=threads), whole)
     for i in range(len(x)):
         assert same_bits(layer(x[i], threads=1 + i % 2), whole[i])
-    assert same_bits(
-        CONV[w.ndim - 2](x, w, b, **options, algorithm="winograd", layout=layout), whole
-    )
+    function = partial(CONV[w.ndim - 2], algorithm="winograd", layout=layout, **options)
+    assert same_bits(function(x, w, b), whole)
+    for i in range(len(x)):
+        assert same_bits(function(x[i], w, b, threads=1 + i % 2), whole[i])
+
+
+def test_weights_of_one_call_are_kept_until_it_ends(isa):
+    """A plan for a function reads them where they are."""
+    x, w, _ = data((1, 16, 14, 14), (32, 16, 3, 3))
+    spec = ConvSpec.create(
+        2, w.shape, None, 1, 1, 1, 1, padding_mode="zeros", padding_value=0.0,
+        layout="channels_first", activation=None, algorithm="winograd",
+    )  # fmt: skip
+    prepared = _execute.prepare(spec, x.shape, x.dtype, isa, packs_once=False)
+    kept = weakref.ref(borrowed := w.copy())
+    packed = _execute.pack(prepared, borrowed, None)
+    del borrowed
+    gc.collect()
+    assert kept() is not None
+    assert packed.nbytes < w.nbytes
+    y = _execute.run(prepared, packed, x, None, None, 1)
+    np.testing.assert_array_equal(y, directconv.conv2d(x, w, padding=1, algorithm="winograd"))
 
 
 def test_inputs_of_any_strides(isa):

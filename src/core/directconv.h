@@ -77,8 +77,9 @@ dc_status dc_plan_create(const dc_problem *problem, dc_plan **result, const char
 void dc_plan_destroy(dc_plan *plan);
 
 /* Weights and bias in the order that the plan's kernels read them. Plans that differ in the sizes of the
- * image only and have the same packing may share them. Immutable. Some algorithms look at the values: one
- * that cannot serve them says why. */
+ * image only and have the same packing may share them. Immutable. Unless the problem says that weights are
+ * packed once, executing may read them where they were given, so they must stay there. Some algorithms look at
+ * the values: one that cannot serve them says why. */
 typedef struct dc_weights dc_weights;
 dc_status dc_weights_create(const dc_plan *plan, const dc_tensor *weights, const void *bias,
                             ptrdiff_t bias_stride, dc_weights **result, const char **reason);

@@ -8,8 +8,9 @@
 /* Weights and bias in a family's own order. Blocks that a family does not use are NULL. */
 typedef struct dc_packed {
     void *weights, *bias;
-    void *plain; /* [oc][ic][tap], for families that must redo some outputs */
-    bool finite; /* depthwise: all weights are */
+    void *plain;        /* [oc][ic][tap], for families that must redo some outputs */
+    bool finite;        /* depthwise: all weights are */
+    dc_tensor borrowed; /* weights that are read where they are, while they are used */
     size_t bytes;
 } dc_packed;
 

@@ -182,6 +182,7 @@ cdef int read_tensor(Py_buffer *b, int storage, int dims, bint channels_last,
 cdef class Weights:
     """Packed weights and bias; immutable. Made by Plan.pack."""
     cdef dc_weights *weights
+    cdef object given  # may be read while a plan is executed
 
     def __dealloc__(self):
         dc_weights_destroy(self.weights)
@@ -233,6 +234,8 @@ cdef class Plan:
         finally:
             PyBuffer_Release(&w)
         check(status, reason)
+        if not self.problem.packs_once:
+            packed.given = weight
         return packed
 
     def execute(self, Weights weights not None, input, residual, out, int threads,

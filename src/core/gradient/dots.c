@@ -5,25 +5,10 @@
  *
  * Where a group has several output channels, a counts them and nothing is shifted. Where it has one, a
  * counts rows of the kernel, which meet the same input with other rows of the gradient. */
-#include "gradient/gradient.h"
+#include "gradient/dots.h"
 #include "staging.h"
 
 #include <string.h>
-
-/* A tile of an input channel's sums: its first kernel position and output channel. */
-typedef struct {
-    ptrdiff_t tap, output, shift;
-    ptrdiff_t row;  /* what its first kernel position lies beyond the kernel's first, in rows */
-    ptrdiff_t step; /* kernel positions from row to row, where rows are not output channels */
-    int height, width;
-} piece;
-
-/* What the threads of a call share, followed by the arrays. */
-typedef struct {
-    int32_t *tap_at; /* where output 0 meets each kernel position in a staged plane */
-    piece *pieces;
-    ptrdiff_t count;
-} shared;
 
 /* A bunch of groups and a chunk of their channels, and a thread's scratch. */
 typedef struct {
@@ -36,15 +21,6 @@ typedef struct {
 static ptrdiff_t count_tasks(const dc_problem *p, const dc_gradient_schedule *s)
 {
     return dc_ceil_div(p->groups, s->bunch) * s->chunks;
-}
-
-static size_t shared_bytes(const dc_problem *p, const dc_gradient_schedule *s,
-                           const dc_kernels *kernels)
-{
-    (void)p;
-    const ptrdiff_t pieces = s->taps * dc_ceil_div(s->group_out, kernels->dot_rows);
-    return dc_aligned(sizeof(shared)) + dc_aligned((size_t)s->taps * sizeof(int32_t)) +
-           dc_aligned((size_t)pieces * sizeof(piece));
 }
 
 static size_t thread_bytes(const dc_problem *p, const dc_gradient_schedule *s,
@@ -69,118 +45,6 @@ static task place_task(const dc_gradient_call *c, ptrdiff_t index, char *scratch
     t.stage = scratch + 64;
     t.grads = t.stage + dc_aligned(s->stage_elements * (size_t)t.bytes);
     return t;
-}
-
-/* ---- Tables ---- */
-
-static ptrdiff_t depth_pitch(const dc_gradient_schedule *s)
-{
-    const dc_phases *ph = s->phases;
-    return ph[1].planes * ph[2].planes * ph[1].length * ph[2].length;
-}
-
-static ptrdiff_t along(const dc_gradient_call *c, int axis, ptrdiff_t tap,
-                       ptrdiff_t plane_pitch, ptrdiff_t pitch)
-{
-    ptrdiff_t plane, position;
-    dc_phases_tap(&c->problem->axis[axis], &c->schedule->phases[axis], tap, &plane, &position);
-    return plane * plane_pitch + position * pitch;
-}
-
-static void fill_taps(const dc_gradient_call *c, int32_t *at)
-{
-    const dc_axis *axis = c->problem->axis;
-    const dc_phases *ph = c->schedule->phases;
-    const ptrdiff_t row = ph[2].length, plane = ph[1].length * row;
-    const ptrdiff_t depth = depth_pitch(c->schedule);
-    for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
-        for (ptrdiff_t y = 0; y < axis[1].kernel; y++)
-            for (ptrdiff_t x = 0; x < axis[2].kernel; x++)
-                *at++ = (int32_t)(along(c, 0, z, ph[0].length * depth, depth) +
-                                  along(c, 1, y, ph[2].planes * plane, row) +
-                                  along(c, 2, x, plane, 1));
-}
-
-/* `count` kernel positions in a row, in tiles of `whole` alike. */
-static piece *split_columns(piece *at, piece whole, ptrdiff_t count)
-{
-    const ptrdiff_t first = whole.tap;
-    const ptrdiff_t widths =
-        dc_ceil_div(count, whole.height > 1 ? DC_DOT_COLUMNS : DC_DOT_WIDEST);
-    for (ptrdiff_t i = 0; i < widths; i++) {
-        const ptrdiff_t column = dc_split(count, widths, i);
-        whole.tap = first + column;
-        whole.width = (int)(dc_split(count, widths, i + 1) - column);
-        *at++ = whole;
-    }
-    return at;
-}
-
-/* Rows of a tile are output channels. */
-static piece *split_channels(const dc_gradient_call *c, piece *at)
-{
-    const dc_gradient_schedule *s = c->schedule;
-    const ptrdiff_t heights = dc_ceil_div(s->group_out, c->kernels->dot_rows);
-    for (ptrdiff_t i = 0; i < heights; i++) {
-        piece p = {.output = dc_split(s->group_out, heights, i)};
-        p.height = (int)(dc_split(s->group_out, heights, i + 1) - p.output);
-        at = split_columns(at, p, s->taps);
-    }
-    return at;
-}
-
-/* How many of the kernel's rows from y on, `step` apart, lie *shift apart in one plane. */
-static ptrdiff_t equal_steps(const dc_gradient_call *c, ptrdiff_t y, ptrdiff_t step,
-                             ptrdiff_t *shift)
-{
-    const dc_axis *axis = &c->problem->axis[1];
-    const dc_phases *ph = &c->schedule->phases[1];
-    ptrdiff_t plane, position, count = 1;
-    dc_phases_tap(axis, ph, y, &plane, &position);
-    *shift = 0;
-    for (; y + count * step < axis->kernel; count++) {
-        ptrdiff_t other, there;
-        dc_phases_tap(axis, ph, y + count * step, &other, &there);
-        if (count == 1)
-            *shift = there - position;
-        if (other != plane || there != position + count * *shift || *shift <= 0)
-            break;
-    }
-    return count;
-}
-
-/* Rows of a tile are rows of the kernel: of each phase of the stride, as far as they are equally spaced. */
-static piece *split_rows(const dc_gradient_call *c, piece *at)
-{
-    const dc_axis *axis = c->problem->axis;
-    const ptrdiff_t period = dc_min(c->schedule->phases[1].planes, axis[1].kernel);
-    for (ptrdiff_t z = 0; z < axis[0].kernel; z++)
-        for (ptrdiff_t first = 0; first < period; first++)
-            for (ptrdiff_t y = first, rows; y < axis[1].kernel; y += rows * period) {
-                piece p = {.step = period * axis[2].kernel};
-                rows = equal_steps(c, y, period, &p.shift);
-                const ptrdiff_t heights = dc_ceil_div(rows, c->kernels->dot_rows);
-                for (ptrdiff_t i = 0; i < heights; i++) {
-                    const ptrdiff_t row = dc_split(rows, heights, i);
-                    p.height = (int)(dc_split(rows, heights, i + 1) - row);
-                    p.row = (y + row * period) * axis[1].dilation;
-                    p.tap = (z * axis[1].kernel + y + row * period) * axis[2].kernel;
-                    at = split_columns(at, p, axis[2].kernel);
-                }
-            }
-    return at;
-}
-
-static void prepare(const dc_gradient_call *c)
-{
-    const dc_gradient_schedule *s = c->schedule;
-    shared *h = c->shared;
-    h->tap_at = (int32_t *)((char *)c->shared + dc_aligned(sizeof *h));
-    h->pieces = (piece *)((char *)h->tap_at + dc_aligned((size_t)s->taps * sizeof *h->tap_at));
-    fill_taps(c, h->tap_at);
-    const piece *end =
-        s->group_out > 1 ? split_channels(c, h->pieces) : split_rows(c, h->pieces);
-    h->count = end - h->pieces;
 }
 
 /* ---- Staging ---- */
@@ -298,7 +162,7 @@ static dc_dot_tile tile_of(const task *t, const dc_box *box, ptrdiff_t group, pt
         .columns = box->count[3],
         .end_row = PTRDIFF_MAX,
         .source = t->stage + (group * t->channels + channel) * s->channel_pitch * t->bytes,
-        .source_depth = depth_pitch(s),
+        .source_depth = dc_dots_depth_pitch(s),
         .source_row = s->phases[2].length,
         .grads = t->grads + group * s->group_out * s->grad_pitch * t->bytes,
         .grad_step = s->group_out > 1 ? s->grad_pitch : 0,
@@ -311,11 +175,11 @@ static dc_dot_tile tile_of(const task *t, const dc_box *box, ptrdiff_t group, pt
 static void add_channel(const task *t, dc_dot_tile tile, char *sums)
 {
     const dc_gradient_schedule *s = t->c->schedule;
-    const shared *h = t->c->shared;
+    const dc_dots_shared *h = t->c->shared;
     const char *grads = tile.grads, *source = tile.source;
     const ptrdiff_t first_row = tile.first_row, end_row = tile.end_row;
     const ptrdiff_t filter = t->channels * s->taps;
-    for (const piece *i = h->pieces; i < h->pieces + h->count; i++) {
+    for (const dc_dots_piece *i = h->pieces; i < h->pieces + h->count; i++) {
         tile.height = i->height;
         tile.width = i->width;
         tile.shift = i->shift;
@@ -372,9 +236,9 @@ static void store(const dc_gradient_call *c, ptrdiff_t index, const char *sums, 
 const dc_gradient_method dc_gradient_dots = {
     .name = "dots",
     .tasks = count_tasks,
-    .shared_bytes = shared_bytes,
+    .shared_bytes = dc_dots_shared_bytes,
     .thread_bytes = thread_bytes,
-    .prepare = prepare,
+    .prepare = dc_dots_prepare,
     .add = add,
     .store = store,
 };

@@ -10,9 +10,11 @@ struct dc_gradient {
     dc_problem problem; /* axes reordered: see `order` */
     int order[3];
     const dc_kernels *kernels;
-    dc_gradient_schedule direct, tiles; /* tiles.method: NULL if it cannot serve */
-    double operations;                  /* of one image */
-    bool empty;                         /* no weights */
+    dc_gradient_schedule direct;
+    dc_gradient_schedule
+        tiles[2];      /* in several blocks, in one; method: NULL if it cannot serve */
+    double operations; /* of one image */
+    bool empty;        /* no weights */
 };
 
 static bool consistent(const dc_problem *p)
@@ -56,7 +58,8 @@ static const char *refusal(const dc_problem *p, bool has_tiles)
         return "algorithm='winograd' needs, for the gradient of weights, at least 8 input and "
                "8 "
                "output channels per group, a kernel of 2 to 5 positions along the last or the "
-               "last two axes, and stride 1 there; use 'auto' or 'direct'";
+               "last two axes, and stride 1 there, or 2 with 3 to 5 positions that are not "
+               "dilated; use 'auto' or 'direct'";
     if (p->algorithm == DC_FFT || p->algorithm == DC_SEPARABLE)
         return "algorithm must be 'auto', 'direct' or 'winograd' for the gradient of weights";
     return NULL;
@@ -104,12 +107,14 @@ dc_status dc_gradient_create(const dc_problem *problem, dc_gradient **result,
     g->operations *= (double)s->group_in * (double)p->out_channels;
     g->empty = s->group_in == 0 || s->group_out == 0;
     if (!g->empty && !no_outputs) {
-        g->tiles = g->direct;
+        g->tiles[0] = g->tiles[1] = g->direct;
         dc_gradient_schedule_direct(p, kernels, &g->direct);
-        if (p->algorithm == DC_DIRECT || !dc_gradient_schedule_tiles(p, kernels, &g->tiles))
-            g->tiles.method = NULL;
+        for (int one = 0; one < 2; one++)
+            if (p->algorithm == DC_DIRECT ||
+                !dc_gradient_schedule_tiles(p, kernels, one, &g->tiles[one]))
+                g->tiles[one].method = NULL;
     }
-    *reason = refusal(p, g->empty || no_outputs || g->tiles.method);
+    *reason = refusal(p, g->empty || no_outputs || g->tiles[0].method);
     if (*reason) {
         dc_release(g);
         return DC_UNSUPPORTED;
@@ -121,11 +126,17 @@ dc_status dc_gradient_create(const dc_problem *problem, dc_gradient **result,
 /* The schedule for so many images. */
 static const dc_gradient_schedule *schedule_for(const dc_gradient *g, ptrdiff_t batch)
 {
-    const bool tiles =
-        g->tiles.method &&
-        (g->problem.algorithm == DC_WINOGRAD ||
-         dc_gradient_prefers_tiles(&g->problem, g->kernels, &g->direct, &g->tiles, batch));
-    return tiles ? &g->tiles : &g->direct;
+    const dc_problem *p = &g->problem;
+    const dc_gradient_schedule *tiles = &g->tiles[1];
+    ptrdiff_t blocks[4];
+    if (!tiles->method)
+        return &g->direct;
+    if (dc_gradient_blocks(p, tiles, batch, blocks) > 1)
+        tiles = &g->tiles[0];
+    return p->algorithm == DC_WINOGRAD ||
+                   dc_gradient_prefers_tiles(p, g->kernels, &g->direct, tiles, batch)
+               ? tiles
+               : &g->direct;
 }
 
 void dc_gradient_destroy(dc_gradient *g) { dc_release(g); }
@@ -143,7 +154,7 @@ static size_t scratch_bytes(const dc_gradient *g, ptrdiff_t batch, int threads)
 {
     const dc_gradient_schedule *s = schedule_for(g, batch);
     size_t bytes = dc_gradient_scratch(&g->problem, s, g->kernels, batch, threads);
-    if (s == &g->tiles) {
+    if (s != &g->direct) {
         const size_t direct =
             dc_gradient_scratch(&g->problem, &g->direct, g->kernels, batch, threads);
         bytes = direct > bytes ? direct : bytes;
@@ -193,7 +204,7 @@ dc_status dc_gradient_execute(const dc_gradient *g, const dc_tensor *input,
         return DC_NO_MEMORY;
     dc_gradient_run(&call, memory);
     /* Tiles spread what is not finite, and may overflow: only direct sums know where it belongs. */
-    if (call.schedule == &g->tiles && !is_finite(g, weights)) {
+    if (call.schedule != &g->direct && !is_finite(g, weights)) {
         call.schedule = &g->direct;
         dc_gradient_run(&call, memory);
     }

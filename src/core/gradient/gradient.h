@@ -14,8 +14,6 @@
 #include "memory.h"
 #include "select/select.h"
 
-enum { DC_TILE_ROWS = 16 }; /* no tile of channel lanes is taller */
-
 /* A box of outputs: images, depths, rows, columns. */
 typedef struct dc_box {
     ptrdiff_t first[4], count[4];
@@ -82,11 +80,12 @@ struct dc_gradient_method {
 
 extern const dc_gradient_method dc_gradient_lanes, dc_gradient_dots, dc_gradient_tiles;
 
-/* The schedule of a direct sum, and that of Winograd's algorithm: false if it cannot serve. */
+/* The schedule of a direct sum, and that of Winograd's algorithm, for one block of outputs or several: false if
+ * it cannot serve. */
 void dc_gradient_schedule_direct(const dc_problem *problem, const dc_kernels *kernels,
                                  dc_gradient_schedule *schedule);
 bool dc_gradient_schedule_tiles(const dc_problem *problem, const dc_kernels *kernels,
-                                dc_gradient_schedule *schedule);
+                                bool one_block, dc_gradient_schedule *schedule);
 /* Whether that is faster, for so many images. */
 bool dc_gradient_prefers_tiles(const dc_problem *problem, const dc_kernels *kernels,
                                const dc_gradient_schedule *direct,
@@ -106,6 +105,19 @@ dc_box dc_gradient_box(const dc_problem *problem, const dc_gradient_schedule *sc
 DC_INLINE ptrdiff_t dc_box_pixels(const dc_box *b)
 {
     return b->count[0] * b->count[1] * b->count[2] * b->count[3];
+}
+
+/* Where one block is all there is, chunks that follow each other share what was made of the gradients of a panel:
+ * `held` says whose they are. Whether they have to be made. */
+DC_INLINE bool dc_gradient_renews(const dc_gradient_call *c, ptrdiff_t panel, const dc_box *box,
+                                  ptrdiff_t *held)
+{
+    bool whole = box->count[0] == c->batch;
+    for (int a = 0; a < 3; a++)
+        whole = whole && box->count[a + 1] == c->problem->axis[a].out;
+    const bool has = whole && *held == panel + 1;
+    *held = whole ? panel + 1 : 0;
+    return !has;
 }
 
 #endif

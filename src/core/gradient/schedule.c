@@ -17,6 +17,8 @@ enum {
     FEWEST_TAPS = 512, /* of a task, or packing the gradients again for each would cost much */
 };
 
+static const double STAGE_VECTOR = 10, PACK_VECTOR = 5, TILE_START = 40; /* cycles */
+
 /* Parts of nearly equal size, as few as there can be, none larger than `most`. */
 static ptrdiff_t even(ptrdiff_t total, ptrdiff_t most)
 {
@@ -65,6 +67,39 @@ static bool exchanges(const dc_problem *p, const dc_gradient_schedule *s)
     return true;
 }
 
+/* Blocks of about so many pixels, and chunks of channels whose inputs and sums fit. */
+static void try_lanes(const dc_problem *p, const dc_kernels *kernels, ptrdiff_t pixels,
+                      dc_gradient_schedule *s)
+{
+    const ptrdiff_t bytes = (ptrdiff_t)dc_element_bytes(p->element);
+    const ptrdiff_t row = dc_min(s->vectors, kernels->panel_vectors) * kernels->lanes;
+    choose_block(p, pixels, s);
+    const ptrdiff_t elements = place_stage(p, s);
+    const ptrdiff_t stage_most = STAGE_BYTES / bytes / dc_max(1, elements * s->block[0]);
+    const ptrdiff_t sum_most = SUM_BYTES / bytes / (row * s->taps);
+    const ptrdiff_t most = dc_max(1, dc_min(s->group_in, dc_min(stage_most, sum_most)));
+    const ptrdiff_t wanted =
+        dc_min(dc_ceil_div(UNITS, p->groups * s->panels), s->group_in * s->taps / FEWEST_TAPS);
+    s->chunks = dc_min(s->group_in, dc_max(dc_ceil_div(s->group_in, most), wanted));
+    s->chunk = dc_ceil_div(s->group_in, s->chunks);
+    set_pitches(p, elements, s);
+}
+
+/* Cycles per pixel and panel beside the products: staging inputs, packing gradients, and beginning tiles. */
+static double lanes_overhead(const dc_kernels *kernels, const dc_gradient_schedule *s)
+{
+    const double pixels =
+        (double)(s->block[0] * s->block[1]) * (double)(s->block[2] * s->block[3]);
+    const double lanes = kernels->lanes;
+    const ptrdiff_t width = dc_min(s->vectors, kernels->panel_vectors);
+    const double staged = (double)s->group_in * (double)(s->pitch[0] / s->chunk) *
+                          (double)s->block[0] / lanes * STAGE_VECTOR;
+    const double packed = (double)s->chunks * pixels * (double)width * PACK_VECTOR;
+    const double tiles =
+        (double)(s->group_in * s->taps) / kernels->tile_pixels[width] * TILE_START;
+    return (staged + packed + tiles) / pixels;
+}
+
 static void schedule_lanes(const dc_problem *p, const dc_kernels *kernels,
                            dc_gradient_schedule *s)
 {
@@ -81,21 +116,19 @@ static void schedule_lanes(const dc_problem *p, const dc_kernels *kernels,
     s->vectors = dc_ceil_div(s->group_out, kernels->lanes);
     s->panels = dc_panel_count(kernels, s->vectors);
     const ptrdiff_t row = dc_min(s->vectors, kernels->panel_vectors) * kernels->lanes;
-    choose_block(p, dc_max(FEWEST_PIXELS, dc_min(MOST_PIXELS, PACKED_BYTES / (row * bytes))),
-                 s);
-    const ptrdiff_t elements = place_stage(p, s);
-
-    const ptrdiff_t stage_most = STAGE_BYTES / bytes / dc_max(1, elements * s->block[0]);
-    const ptrdiff_t sum_most = SUM_BYTES / bytes / (row * s->taps);
-    ptrdiff_t most = dc_max(1, dc_min(s->group_in, dc_min(stage_most, sum_most)));
-    s->chunks = dc_ceil_div(s->group_in, most);
-    const ptrdiff_t others = p->groups * s->panels;
-    const ptrdiff_t wanted =
-        dc_min(dc_ceil_div(UNITS, others), s->group_in * s->taps / FEWEST_TAPS);
-    s->chunks = dc_min(s->group_in, dc_max(s->chunks, wanted));
-    s->chunk = dc_ceil_div(s->group_in, s->chunks);
-
-    set_pitches(p, elements, s);
+    const ptrdiff_t most =
+        dc_max(FEWEST_PIXELS, dc_min(MOST_PIXELS, PACKED_BYTES / (row * bytes)));
+    dc_gradient_schedule best = *s;
+    double least = __builtin_inf();
+    for (ptrdiff_t pixels = most; pixels >= FEWEST_PIXELS; pixels = pixels * 3 / 4) {
+        try_lanes(p, kernels, pixels, s);
+        const double overhead = lanes_overhead(kernels, s);
+        if (overhead < least) {
+            least = overhead;
+            best = *s;
+        }
+    }
+    *s = best;
     const ptrdiff_t widest =
         dc_min(s->vectors, dc_min(DC_TILE_VECTORS, kernels->panel_vectors + 1)) *
         kernels->lanes;

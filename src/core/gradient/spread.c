@@ -5,169 +5,17 @@
  *
  * with i, o and k running over three axes. Outputs that agree modulo the strides of depth and rows meet the
  * same kernel positions; the inputs of a band of rows are staged once for all of them. */
+#include "gradient/spread.h"
 #include "dispatch.h"
-#include "geometry.h"
 #include "memory.h"
 #include "parallel.h"
-#include "select/select.h"
 #include "staging.h"
 
 #include <string.h>
 
-enum {
-    STAGE_ELEMENTS = 8192, /* about so many inputs are staged at once */
-    ROWS = 2,              /* of one phase, before those of the next phase */
-    STEP = 2,              /* the stride along rows */
-    MOST_STAGED = 1 << 24,
-};
-
-/* Outputs with the same remainders along depth and rows: where their taps begin in the tables. */
-typedef struct {
-    ptrdiff_t first[STEP];
-    int taps[STEP];
-} phase;
-
-typedef struct {
-    const dc_problem *p;
-    const dc_kernels *kernels;
-    const dc_tensor *weights, *input, *residual, *output;
-    const char *bias;
-    ptrdiff_t bias_stride, bytes, batch;
-    ptrdiff_t low[3]; /* of inputs that output i meets: i/stride + low, and on; ... */
-    ptrdiff_t margin; /* ... after so many columns that nothing meets */
-    ptrdiff_t extent[3], pitch[2]; /* staged inputs */
-    ptrdiff_t rows;                /* of a band, each `stride` outputs */
-    ptrdiff_t taps;                /* kernel positions */
-    phase *phases;                 /* [depth][row] */
-    int32_t *tap_at;               /* offsets of staged inputs, phase by phase ... */
-    ptrdiff_t *weight_at;          /* ... and of weights, in elements */
-    char *scratch;
-    size_t stage_bytes, weight_bytes, thread_bytes;
-    bool clamps;
-    bool planes; /* the kernel spread_plane serves, with weights as they are */
-} call;
-
-/* ---- Which kernel positions an output meets ---- */
-
-static ptrdiff_t floor_div(ptrdiff_t a, ptrdiff_t b) { return a / b - (a % b < 0); }
-
-/* Whether outputs of a phase meet a kernel position, and at which input: `*at` beyond i/stride. */
-static bool meets(const dc_axis *axis, ptrdiff_t remainder, ptrdiff_t tap, ptrdiff_t *at)
-{
-    const ptrdiff_t position = remainder + axis->before - tap * axis->dilation;
-    *at = floor_div(position, axis->stride);
-    return position % axis->stride == 0;
-}
-
-/* Inputs that the outputs of one step along an axis may meet. */
-static ptrdiff_t reach(const dc_axis *axis, ptrdiff_t *low)
-{
-    *low = floor_div(axis->before - (axis->kernel - 1) * axis->dilation, axis->stride);
-    return floor_div(axis->stride - 1 + axis->before, axis->stride) - *low + 1;
-}
-
-/* Kernels of a plane, of a size that has code of its own. */
-static bool is_plane(const call *c)
-{
-    const dc_axis *axis = c->p->axis;
-    return axis[0].kernel == 1 && axis[0].stride == 1 && axis[1].stride == STEP &&
-           axis[1].kernel == axis[2].kernel && axis[1].dilation == 1 && axis[2].dilation == 1 &&
-           axis[1].before % STEP == axis[2].before % STEP && axis[1].kernel >= 2 &&
-           axis[1].kernel <= DC_SPREAD_LONGEST;
-}
-
-/* Sizes of tables and of scratch; false if there is too much to stage. */
-static bool plan(call *c)
-{
-    const dc_axis *axis = c->p->axis;
-    ptrdiff_t most[3];
-    for (int a = 0; a < 3; a++)
-        most[a] = reach(&axis[a], &c->low[a]);
-    c->planes = is_plane(c);
-    for (int a = 1; c->planes && a < 3; a++) { /* as the kernel counts them */
-        c->low[a] = axis[a].before / STEP - DC_SPREAD_SHIFT / STEP;
-        most[a] = DC_SPREAD_SHIFT / STEP + 2;
-    }
-    /* The first column is aligned, and whole vectors are read for the last outputs. */
-    const ptrdiff_t lanes = c->kernels->lanes;
-    const ptrdiff_t columns = dc_round_up(dc_ceil_div(axis[2].out, STEP), lanes);
-    c->margin = c->low[2] - floor_div(c->low[2], lanes) * lanes;
-    c->low[2] -= c->margin;
-    c->extent[0] = most[0];
-    c->extent[2] = dc_round_up(c->margin + columns + most[2] - 1, lanes);
-    if ((double)most[0] * (double)most[1] * (double)c->extent[2] > MOST_STAGED)
-        return false;
-    c->rows = dc_max(1, STAGE_ELEMENTS / (c->extent[0] * c->extent[2]) - (most[1] - 1));
-    c->rows = dc_min(dc_round_up(c->rows, ROWS), dc_ceil_div(axis[1].out, axis[1].stride));
-    c->extent[1] = c->rows + most[1] - 1;
-    c->pitch[1] = c->extent[2];
-    c->pitch[0] = c->extent[1] * c->pitch[1];
-    c->taps = axis[0].kernel * axis[1].kernel * axis[2].kernel;
-    c->stage_bytes = dc_aligned((size_t)(c->extent[0] * c->pitch[0] * c->bytes));
-    c->weight_bytes = dc_aligned((size_t)(c->taps * c->bytes));
-    c->thread_bytes = c->stage_bytes + c->weight_bytes +
-                      dc_aligned((size_t)(ROWS * STEP * columns * c->bytes));
-    return true;
-}
-
-static ptrdiff_t phase_count(const call *c)
-{
-    return c->p->axis[0].stride * c->p->axis[1].stride;
-}
-
-static size_t table_bytes(const call *c)
-{
-    return dc_aligned((size_t)phase_count(c) * sizeof(phase)) +
-           dc_aligned((size_t)c->taps * sizeof(int32_t)) +
-           dc_aligned((size_t)c->taps * sizeof(ptrdiff_t));
-}
-
-/* The taps of the two phases of a row. */
-static ptrdiff_t fill_phase(call *c, const ptrdiff_t remainder[2], phase *at, ptrdiff_t next)
-{
-    const dc_axis *axis = c->p->axis;
-    const ptrdiff_t *stride = c->weights->stride;
-    ptrdiff_t iz, iy, ix;
-    for (int px = 0; px < STEP; px++) {
-        at->first[px] = next;
-        /* backwards, so that inputs are met in their order */
-        for (ptrdiff_t z = axis[0].kernel - 1; z >= 0; z--)
-            for (ptrdiff_t y = axis[1].kernel - 1; y >= 0; y--)
-                for (ptrdiff_t x = axis[2].kernel - 1; x >= 0; x--) {
-                    if (!meets(&axis[0], remainder[0], z, &iz) ||
-                        !meets(&axis[1], remainder[1], y, &iy) || !meets(&axis[2], px, x, &ix))
-                        continue;
-                    c->tap_at[next] =
-                        (int32_t)((iz - c->low[0]) * c->pitch[0] +
-                                  (iy - c->low[1]) * c->pitch[1] + ix - c->low[2]);
-                    c->weight_at[next++] = z * stride[2] + y * stride[3] + x * stride[4];
-                }
-        at->taps[px] = (int)(next - at->first[px]);
-    }
-    return next;
-}
-
-static void fill_tables(call *c, char *memory)
-{
-    c->phases = (phase *)memory;
-    memory += dc_aligned((size_t)phase_count(c) * sizeof(phase));
-    c->tap_at = (int32_t *)memory;
-    c->weight_at = (ptrdiff_t *)(memory + dc_aligned((size_t)c->taps * sizeof(int32_t)));
-    ptrdiff_t next = 0, remainder[2];
-    const ptrdiff_t *stride = c->weights->stride;
-    for (; c->planes && next < c->taps; next++)
-        c->weight_at[next] =
-            next / c->p->axis[2].kernel * stride[3] + next % c->p->axis[2].kernel * stride[4];
-    for (ptrdiff_t i = 0; !c->planes && i < phase_count(c); i++) {
-        remainder[0] = i / c->p->axis[1].stride;
-        remainder[1] = i % c->p->axis[1].stride;
-        next = fill_phase(c, remainder, &c->phases[i], next);
-    }
-}
-
 /* ---- One channel ---- */
 
-static char *at(const call *c, const dc_tensor *t, const ptrdiff_t position[4])
+static char *at(const dc_spread_call *c, const dc_tensor *t, const ptrdiff_t position[4])
 {
     ptrdiff_t offset = 0;
     for (int i = 0; i < 4; i++)
@@ -176,7 +24,7 @@ static char *at(const call *c, const dc_tensor *t, const ptrdiff_t position[4])
 }
 
 /* `rows` rows from `first` on of one depth, zeros outside; those beside the columns are there already. */
-static void stage_plane(const call *c, const ptrdiff_t place[2], ptrdiff_t depth,
+static void stage_plane(const dc_spread_call *c, const ptrdiff_t place[2], ptrdiff_t depth,
                         ptrdiff_t first, ptrdiff_t rows, char *out)
 {
     const dc_axis *axis = c->p->axis;
@@ -203,8 +51,8 @@ static void stage_plane(const call *c, const ptrdiff_t place[2], ptrdiff_t depth
 }
 
 /* Rows of one phase whose elements are neighbours, or of `line`, from which they are copied. */
-static void spread_rows(const call *c, const ptrdiff_t position[4], dc_spread_rows *rows,
-                        char *line)
+static void spread_rows(const dc_spread_call *c, const ptrdiff_t position[4],
+                        dc_spread_rows *rows, char *line)
 {
     const ptrdiff_t step = c->p->axis[1].stride;
     const bool dense =
@@ -235,23 +83,23 @@ static void spread_rows(const call *c, const ptrdiff_t position[4], dc_spread_ro
 }
 
 /* The outputs of a staged band: depths from place[2]*stride on, rows from place[3]*stride on. */
-static void spread_band(const call *c, const ptrdiff_t place[4], ptrdiff_t steps, char *scratch,
-                        double bias)
+static void spread_band(const dc_spread_call *c, const ptrdiff_t place[4], ptrdiff_t steps,
+                        char *scratch, double bias)
 {
     const dc_axis *axis = c->p->axis;
     char *weights = scratch + c->stage_bytes, *line = weights + c->weight_bytes;
     for (ptrdiff_t z = 0; z < dc_min(axis[0].stride, axis[0].out - place[2] * axis[0].stride);
          z++)
-        for (ptrdiff_t step = 0; step < steps; step += ROWS)
+        for (ptrdiff_t step = 0; step < steps; step += DC_SPREAD_ROWS)
             for (ptrdiff_t y = 0; y < axis[1].stride; y++) {
-                const phase *phase = &c->phases[z * axis[1].stride + y];
+                const dc_spread_phase *phase = &c->phases[z * axis[1].stride + y];
                 const ptrdiff_t position[4] = {place[0], place[1],
                                                place[2] * axis[0].stride + z,
                                                (place[3] + step) * axis[1].stride + y};
                 if (position[3] >= axis[1].out)
                     break;
                 dc_spread_rows rows = {
-                    .rows = dc_min(dc_min(ROWS, steps - step),
+                    .rows = dc_min(dc_min(DC_SPREAD_ROWS, steps - step),
                                    dc_ceil_div(axis[1].out - position[3], axis[1].stride)),
                     .outputs = axis[2].out,
                     .source = scratch + step * c->pitch[1] * c->bytes,
@@ -260,7 +108,7 @@ static void spread_band(const call *c, const ptrdiff_t place[4], ptrdiff_t steps
                     .low = c->p->low,
                     .high = c->p->high,
                 };
-                for (int i = 0; i < STEP; i++) {
+                for (int i = 0; i < DC_SPREAD_STEP; i++) {
                     rows.taps[i] = phase->taps[i];
                     rows.tap_at[i] = c->tap_at + phase->first[i];
                     rows.weights[i] = weights + phase->first[i] * c->bytes;
@@ -270,7 +118,7 @@ static void spread_band(const call *c, const ptrdiff_t place[4], ptrdiff_t steps
 }
 
 /* In the order of the tables. */
-static void copy_weights(const call *c, ptrdiff_t channel, char *out)
+static void copy_weights(const dc_spread_call *c, ptrdiff_t channel, char *out)
 {
     const char *filter =
         (const char *)c->weights->data + channel * c->weights->stride[0] * c->bytes;
@@ -281,7 +129,7 @@ static void copy_weights(const call *c, ptrdiff_t channel, char *out)
             ((double *)out)[i] = ((const double *)filter)[c->weight_at[i]];
 }
 
-static double bias_of(const call *c, ptrdiff_t channel)
+static double bias_of(const dc_spread_call *c, ptrdiff_t channel)
 {
     if (!c->bias)
         return 0;
@@ -290,15 +138,15 @@ static double bias_of(const call *c, ptrdiff_t channel)
 }
 
 /* The same of a plane, where the kernel needs no tables. */
-static void spread_plane(const call *c, const ptrdiff_t place[4], ptrdiff_t steps,
+static void spread_plane(const dc_spread_call *c, const ptrdiff_t place[4], ptrdiff_t steps,
                          char *scratch, double bias)
 {
     const dc_axis *rows = &c->p->axis[1];
-    const ptrdiff_t position[4] = {place[0], place[1], place[2], place[3] * STEP};
+    const ptrdiff_t position[4] = {place[0], place[1], place[2], place[3] * DC_SPREAD_STEP};
     c->kernels->spread_plane(&(dc_spread_plane){
         .kernel = (int)rows->kernel,
-        .parity = (int)(rows->before % STEP),
-        .rows = dc_min(steps * STEP, rows->out - position[3]),
+        .parity = (int)(rows->before % DC_SPREAD_STEP),
+        .rows = dc_min(steps * DC_SPREAD_STEP, rows->out - position[3]),
         .outputs = c->p->axis[2].out,
         .source = scratch + c->margin * c->bytes,
         .weights = scratch + c->stage_bytes,
@@ -309,7 +157,8 @@ static void spread_plane(const call *c, const ptrdiff_t place[4], ptrdiff_t step
     });
 }
 
-static void spread_channel(const call *c, ptrdiff_t image, ptrdiff_t channel, char *scratch)
+static void spread_channel(const dc_spread_call *c, ptrdiff_t image, ptrdiff_t channel,
+                           char *scratch)
 {
     const dc_axis *axis = c->p->axis;
     const ptrdiff_t depths = dc_ceil_div(axis[0].out, axis[0].stride);
@@ -335,7 +184,7 @@ static void spread_channel(const call *c, ptrdiff_t image, ptrdiff_t channel, ch
 
 static void run(void *context, int thread, int team)
 {
-    const call *c = context;
+    const dc_spread_call *c = context;
     const ptrdiff_t channels = c->p->out_channels, tasks = c->batch * channels;
     const ptrdiff_t last = dc_split(tasks, team, thread + 1);
     char *scratch = c->scratch + (size_t)thread * c->thread_bytes;
@@ -352,19 +201,19 @@ static double operations(const dc_problem *p)
     return total;
 }
 
-static bool make(const dc_problem *p, call *c)
+static bool make(const dc_problem *p, dc_spread_call *c)
 {
-    *c = (call){.p = p,
-                .kernels = dc_kernels_of(p->isa, p->element),
-                .bytes = (ptrdiff_t)dc_element_bytes(p->element)};
-    return c->kernels && p->axis[2].stride == STEP && plan(c);
+    *c = (dc_spread_call){.p = p,
+                          .kernels = dc_kernels_of(p->isa, p->element),
+                          .bytes = (ptrdiff_t)dc_element_bytes(p->element)};
+    return c->kernels && p->axis[2].stride == DC_SPREAD_STEP && dc_spread_plan(c);
 }
 
 dc_status dc_spread(const dc_problem *p, const dc_tensor *weights, const void *bias,
                     ptrdiff_t bias_stride, const dc_tensor *input, const dc_tensor *residual,
                     const dc_tensor *output, ptrdiff_t batch, int threads)
 {
-    call c;
+    dc_spread_call c;
     if (threads < 1 || p->in_channels != p->groups || p->out_channels != p->groups ||
         !make(p, &c))
         return DC_INVALID;
@@ -381,11 +230,11 @@ dc_status dc_spread(const dc_problem *p, const dc_tensor *weights, const void *b
     c.clamps = p->low > -__builtin_inf() || p->high < __builtin_inf();
     c.planes &= !residual && !c.clamps && output->stride[4] == 1;
     threads = (int)dc_min(dc_useful_threads(work, threads), batch * p->out_channels);
-    const size_t tables = table_bytes(&c);
+    const size_t tables = dc_spread_table_bytes(&c);
     char *memory = dc_allocate(tables + (size_t)threads * c.thread_bytes);
     if (!memory)
         return DC_NO_MEMORY;
-    fill_tables(&c, memory);
+    dc_spread_fill_tables(&c, memory);
     c.scratch = memory + tables;
     dc_parallel(threads, run, &c);
     dc_release(memory);
@@ -394,8 +243,8 @@ dc_status dc_spread(const dc_problem *p, const dc_tensor *weights, const void *b
 
 size_t dc_spread_workspace(const dc_problem *p, int threads)
 {
-    call c;
-    return make(p, &c) ? table_bytes(&c) + (size_t)threads * c.thread_bytes : 0;
+    dc_spread_call c;
+    return make(p, &c) ? dc_spread_table_bytes(&c) + (size_t)threads * c.thread_bytes : 0;
 }
 
 double dc_spread_operations(const dc_problem *p) { return operations(p); }

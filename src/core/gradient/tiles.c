@@ -36,7 +36,7 @@ static size_t shared_bytes(const dc_problem *p, const dc_gradient_schedule *s,
 }
 
 typedef struct {
-    size_t values, grads, stage, halfway, row_at, taps;
+    size_t values, grads, stage, halfway, row_at, taps, sum_at;
 } sizes;
 
 static sizes scratch_sizes(const dc_problem *p, const dc_gradient_schedule *s,
@@ -58,6 +58,7 @@ static sizes scratch_sizes(const dc_problem *p, const dc_gradient_schedule *s,
         .row_at = dc_aligned((size_t)stage * sizeof(ptrdiff_t)),
         .taps =
             dc_aligned((size_t)(s->block[0] * s->block[1] * s->plane_tiles) * sizeof(int32_t)),
+        .sum_at = dc_aligned((size_t)s->chunk * sizeof(ptrdiff_t)),
     };
 }
 
@@ -65,7 +66,7 @@ static size_t thread_bytes(const dc_problem *p, const dc_gradient_schedule *s,
                            const dc_kernels *kernels)
 {
     const sizes z = scratch_sizes(p, s, kernels);
-    return 64 + z.values + z.grads + z.stage + z.halfway + z.row_at + z.taps;
+    return 64 + z.values + z.grads + z.stage + z.halfway + z.row_at + z.taps + z.sum_at;
 }
 
 static void prepare(const dc_gradient_call *c)
@@ -80,7 +81,8 @@ static void prepare(const dc_gradient_call *c)
     for (ptrdiff_t i = 0; i < s->chunk; i++)
         h->channel_at[i] = (int32_t)i;
     for (int a = 0; a < 2; a++)
-        dc_winograd_weight_matrix(&s->axis[a], s->axis[a].outputs, h->matrix[a]);
+        dc_winograd_gradient_matrices(&s->axis[a], c->problem->axis[a + 1].kernel,
+                                      &h->matrix[a], &h->back[a]);
 }
 
 static dc_tiles_task place_task(const dc_gradient_call *c, ptrdiff_t index, char *scratch)
@@ -103,23 +105,33 @@ static dc_tiles_task place_task(const dc_gradient_call *c, ptrdiff_t index, char
     t.halfway = t.stage + z.stage;
     t.row_at = (ptrdiff_t *)(void *)(t.halfway + z.halfway);
     t.tap_at = (int32_t *)(void *)((char *)t.row_at + z.row_at);
+    t.sum_at = (ptrdiff_t *)(void *)((char *)t.tap_at + z.taps);
     return t;
 }
 
 /* ---- Products ---- */
 
-/* Adds the products of one point to `sums`, a tile of input channels at a time. */
+/* Adds the products of one point to `sums`: as many tall tiles of input channels as there can be, and at most
+ * two that are not. */
 static void multiply(const dc_tiles_task *t, dc_channel_tile tile, char *sums)
 {
-    const ptrdiff_t calls = dc_ceil_div(t->channels, t->c->kernels->tile_pixels[t->width]);
-    for (ptrdiff_t i = 0; i < calls; i++) {
-        const ptrdiff_t ic = dc_split(t->channels, calls, i);
-        const ptrdiff_t end = dc_split(t->channels, calls, i + 1);
-        tile.pixels = (int)(end - ic);
+    const ptrdiff_t tall = t->c->kernels->tile_pixels[t->width];
+    const ptrdiff_t left = t->channels % tall;
+    const ptrdiff_t even = t->channels - left - (left && t->channels > tall ? tall : 0);
+    for (ptrdiff_t ic = 0; ic < t->channels;) {
+        const ptrdiff_t rest = t->channels - ic;
+        tile.pixels = (int)(ic < even ? tall : rest > tall ? (rest + 1) / 2 : rest);
+        const ptrdiff_t tiles = ic < even ? even / tall : 1;
+        tile.more = tiles - 1;
         tile.pixel_at = t->h->channel_at + ic;
         tile.out = sums + ic * t->row * t->bytes;
-        tile.prefetch = sums + end * t->row * t->bytes;
+        tile.out_at = t->sum_at;
+        /* the sums of the next tile, evenly */
+        const ptrdiff_t sum_bytes = tile.pixels * t->row * t->bytes;
+        tile.prefetch = (char *)tile.out + sum_bytes;
+        tile.prefetch_step = dc_ceil_div(sum_bytes, tile.length);
         t->c->kernels->channel_lanes(&tile);
+        ic += tiles * tile.pixels;
     }
 }
 
@@ -131,10 +143,10 @@ static void add(const dc_gradient_call *c, ptrdiff_t index, const dc_box *box, b
     t.box = box;
     for (int a = 0; a < 2; a++)
         t.tiles[a] = dc_tiles_along(&s->axis[a], box->count[a + 2]);
-    const ptrdiff_t count = dc_tiles_transform(&t);
-    ptrdiff_t out_at[DC_TILE_ROWS];
-    for (int i = 0; i < DC_TILE_ROWS; i++)
-        out_at[i] = i * t.row;
+    const ptrdiff_t count = dc_tiles_transform(
+        &t, dc_gradient_renews(c, index / s->chunks, box, (ptrdiff_t *)(void *)scratch));
+    for (ptrdiff_t i = 0; i < t.channels; i++)
+        t.sum_at[i] = i * t.row;
     dc_channel_tile tile = {
         .vectors = t.width,
         .segments = 1,
@@ -142,8 +154,6 @@ static void add(const dc_gradient_call *c, ptrdiff_t index, const dc_box *box, b
         .tap_at = t.tap_at,
         .start = t.h->zeros,
         .adds = !first,
-        .out_at = out_at,
-        .prefetch_step = DC_LINE_BYTES,
     };
     const ptrdiff_t tap = s->span[0].tap_step * s->plane_tiles * s->value_pitch;
     for (ptrdiff_t kz = 0; kz < c->problem->axis[0].kernel; kz++)
@@ -155,43 +165,63 @@ static void add(const dc_gradient_call *c, ptrdiff_t index, const dc_box *box, b
         }
 }
 
-/* Input channels ic.. of a depth's sums back to kernel positions, as [channel][position][lane]. */
+/* Sums at the points of axis `a` back to kernel positions. */
+static void transform_axis(const dc_tiles_task *t, int a, dc_winograd_pass pass)
+{
+    const dc_winograd_axis *axis = &t->c->schedule->axis[a];
+    pass.points = axis->points;
+    pass.outputs = (int)t->c->problem->axis[a + 1].kernel;
+    if (axis->stride == 1)
+        t->c->kernels->winograd(&pass);
+    else
+        t->c->kernels->matrix_pass(&(dc_matrix_pass){.matrix = &t->h->back[a],
+                                                     .groups = pass.groups,
+                                                     .items = pass.items,
+                                                     .vectors = pass.vectors,
+                                                     .in = pass.in,
+                                                     .in_point = pass.in_point,
+                                                     .in_item = pass.in_item,
+                                                     .in_group = pass.in_group,
+                                                     .out = pass.out,
+                                                     .out_point = pass.out_point,
+                                                     .out_item = pass.out_item,
+                                                     .out_group = pass.out_group});
+}
+
+/* Input channels ic.. of a depth's sums, as [channel][position][lane]. */
 static void transform_back(const dc_tiles_task *t, const char *sums, ptrdiff_t channels)
 {
     const dc_problem *p = t->c->problem;
     const dc_gradient_schedule *s = t->c->schedule;
-    const dc_kernels *kernels = t->c->kernels;
-    const dc_winograd_axis *down = &s->axis[0], *across = &s->axis[1];
+    const dc_winograd_axis *across = &s->axis[1];
     const ptrdiff_t point = s->chunk * t->row, run = channels * t->row;
     const ptrdiff_t rows = p->axis[1].kernel, columns = p->axis[2].kernel;
-    kernels->winograd(&(dc_winograd_pass){
-        .points = down->points,
-        .outputs = (int)rows,
-        .groups = 1,
-        .items = across->points,
-        .vectors = run / kernels->lanes,
-        .in = sums,
-        .in_point = across->points * point,
-        .in_item = point,
-        .out = t->halfway,
-        .out_point = across->points * run,
-        .out_item = run,
-    });
-    kernels->winograd(&(dc_winograd_pass){
-        .points = across->points,
-        .outputs = (int)columns,
-        .groups = channels,
-        .items = rows,
-        .vectors = t->width,
-        .in = t->halfway,
-        .in_point = run,
-        .in_item = across->points * run,
-        .in_group = t->row,
-        .out = t->stage,
-        .out_point = t->row,
-        .out_item = columns * t->row,
-        .out_group = rows * columns * t->row,
-    });
+    transform_axis(t, 0,
+                   (dc_winograd_pass){
+                       .groups = 1,
+                       .items = across->points,
+                       .vectors = run / t->c->kernels->lanes,
+                       .in = sums,
+                       .in_point = across->points * point,
+                       .in_item = point,
+                       .out = t->halfway,
+                       .out_point = across->points * run,
+                       .out_item = run,
+                   });
+    transform_axis(t, 1,
+                   (dc_winograd_pass){
+                       .groups = channels,
+                       .items = rows,
+                       .vectors = t->width,
+                       .in = t->halfway,
+                       .in_point = run,
+                       .in_item = across->points * run,
+                       .in_group = t->row,
+                       .out = t->stage,
+                       .out_point = t->row,
+                       .out_item = columns * t->row,
+                       .out_group = rows * columns * t->row,
+                   });
 }
 
 static void store(const dc_gradient_call *c, ptrdiff_t index, const char *sums, char *scratch)

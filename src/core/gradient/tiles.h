@@ -9,8 +9,8 @@
 typedef struct {
     int32_t *channel_at; /* 0, 1, ...: input channels of a chunk */
     char *zeros;         /* one row */
-    double matrix[2][DC_WINOGRAD_POINTS *
-                     DC_WINOGRAD_POINTS]; /* that gradients are transformed by */
+    dc_matrix matrix[2]; /* that gradients are transformed by, ... */
+    dc_matrix back[2];   /* ... and sums, where the stride is 2 */
 } dc_tiles_shared;
 
 /* One task, a thread's scratch, and the block it works on. */
@@ -25,6 +25,7 @@ typedef struct {
     char *stage, *halfway; /* a vector of channels: a plane; a row of tiles half transformed */
     ptrdiff_t *row_at;     /* where positions of the source go in the stage */
     int32_t *tap_at;       /* where a tile's values are */
+    ptrdiff_t *sum_at;     /* where an input channel's sums are */
     const dc_box *box;     /* the block ... */
     ptrdiff_t tiles[2];    /* ... and its tiles along rows and columns */
 } dc_tiles_task;
@@ -44,7 +45,9 @@ DC_INLINE ptrdiff_t dc_tiles_extent(const dc_axis *axis, const dc_winograd_axis 
                                     ptrdiff_t tiles, bool inputs)
 {
     const ptrdiff_t outputs = tiles / tiled->phases * tiled->outputs * dc_tiles_dilation(axis);
-    return outputs + (inputs ? (axis->kernel - 1) * dc_tiles_dilation(axis) : 0);
+    if (!inputs)
+        return outputs;
+    return (outputs - 1) * tiled->stride + 1 + (axis->kernel - 1) * dc_tiles_dilation(axis);
 }
 
 /* Tiles of a block along an axis: `count` outputs, from a multiple of a step's on. */
@@ -53,7 +56,8 @@ DC_INLINE ptrdiff_t dc_tiles_along(const dc_winograd_axis *axis, ptrdiff_t count
     return dc_ceil_div(count, axis->outputs * axis->phases) * axis->phases;
 }
 
-/* Transforms all of a block, and fills tap_at; returns how many tiles there are. */
-ptrdiff_t dc_tiles_transform(const dc_tiles_task *task);
+/* Transforms all of a block, gradients if they have to be, and fills tap_at; returns how many tiles there
+ * are. */
+ptrdiff_t dc_tiles_transform(const dc_tiles_task *task, bool grads);
 
 #endif

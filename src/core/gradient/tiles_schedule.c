@@ -3,11 +3,12 @@
 #include "select/select.h"
 
 enum {
-    POINTS = 6, /* of an axis */
+    POINTS = 6, /* of an axis with stride 1 */
     FEWEST_CHANNELS = 8,
     LONGEST_KERNEL = 5,
-    SUM_BYTES = 1200 * 1024,  /* sums of a task */
-    WORK_BYTES = 1500 * 1024, /* transformed inputs and gradients of a block */
+    SUM_BYTES = 1200 * 1024,  /* sums of a task, ... */
+    NEAR_BYTES = 700 * 1024,  /* ... and where they are transformed back at once */
+    WORK_BYTES = 2200 * 1024, /* transformed inputs and gradients of a block */
     FEWEST_TILES = 16,        /* of a block ... */
     MOST_TILES = 96,
     UNITS = 8,       /* fewer than elsewhere, since sums are large */
@@ -15,14 +16,14 @@ enum {
     SET_BYTES = 256, /* rows this far apart meet in few sets of a cache */
 };
 /* Cycles, fitted by measurement (Zen 5, AVX-512). */
-static const double DIRECT_EFFICIENCY = 0.8, PRODUCTS_EFFICIENCY = 0.85;
+static const double DIRECT_EFFICIENCY = 0.84, PRODUCTS_EFFICIENCY = 0.85;
 static const double DIRECT_SUM = 3; /* storing a vector of sums */
 static const double PACKED = 0.6;   /* a gradient */
 static const double BLOCK_SUM =
-    3.5; /* a vector of sums in each block: loading and storing it ... */
+    4.5; /* a vector of sums in each block: loading and storing it ... */
 static const double NEAR_SUM = 4, FAR_SUM = 9;  /* ... and once: transforming it back ... */
 static const double CACHED = 1.2 * 1024 * 1024; /* ... from a cache, or from farther away */
-static const double INPUT_POINT = 5,
+static const double INPUT_POINT = 6,
                     GRAD_POINT = 7; /* transforming a vector, per product ... */
 static const double FAR_POINT =
     3.5; /* ... and times this where a block is too much for the cache */
@@ -34,7 +35,9 @@ static bool serves(const dc_problem *p, const dc_gradient_schedule *s)
         const dc_axis *axis = &p->axis[a];
         if (axis->kernel > 1 && a > 0) {
             transformed = true;
-            if (axis->kernel > LONGEST_KERNEL || axis->stride > 1 || axis->dilation > axis->out)
+            if (axis->kernel > LONGEST_KERNEL || axis->stride > 2 || axis->dilation > axis->out)
+                return false;
+            if (axis->stride == 2 && (axis->kernel < 3 || axis->dilation > 1))
                 return false;
         }
     }
@@ -43,8 +46,12 @@ static bool serves(const dc_problem *p, const dc_gradient_schedule *s)
 
 static dc_winograd_axis tiled(const dc_axis *axis)
 {
-    dc_winograd_axis r = {.points = 1, .outputs = 1, .phases = 1};
-    if (axis->kernel > 1) {
+    dc_winograd_axis r = {.points = 1, .outputs = 1, .stride = 1, .phases = 1};
+    if (axis->kernel > 1 && axis->stride == 2) {
+        r.outputs = 4;
+        r.points = (int)axis->kernel + 6;
+        r.stride = 2;
+    } else if (axis->kernel > 1) {
         r.points = POINTS;
         r.outputs = POINTS - (int)axis->kernel + 1;
         r.phases = axis->dilation;
@@ -84,7 +91,7 @@ static ptrdiff_t apart(ptrdiff_t elements, ptrdiff_t bytes)
     return elements * bytes % SET_BYTES ? elements : elements + DC_LINE_BYTES / bytes;
 }
 
-bool dc_gradient_schedule_tiles(const dc_problem *p, const dc_kernels *kernels,
+bool dc_gradient_schedule_tiles(const dc_problem *p, const dc_kernels *kernels, bool one_block,
                                 dc_gradient_schedule *s)
 {
     if (!serves(p, s))
@@ -98,7 +105,8 @@ bool dc_gradient_schedule_tiles(const dc_problem *p, const dc_kernels *kernels,
     s->panels = dc_panel_count(kernels, s->vectors);
     const ptrdiff_t widest =
         dc_min(s->vectors, dc_min(DC_TILE_VECTORS, kernels->panel_vectors + 1)) * lanes;
-    const ptrdiff_t most = SUM_BYTES / bytes / (p->axis[0].kernel * points * widest);
+    const ptrdiff_t most =
+        (one_block ? NEAR_BYTES : SUM_BYTES) / bytes / (p->axis[0].kernel * points * widest);
     s->chunk = even(s->group_in, dc_max(lanes, most));
     s->chunks = dc_ceil_div(s->group_in, s->chunk);
     s->value_pitch = apart(dc_round_up(s->chunk, lanes), bytes);
@@ -143,11 +151,13 @@ static double tiles_cycles(const dc_problem *p, const dc_kernels *kernels,
     for (int a = 0; a < 2; a++)
         tiles *= (double)s->axis[a].phases * (double)s->axis[a].steps;
     const double sums = sum_vectors(p, kernels, points * (double)p->axis[0].kernel);
-    const double bytes = sums * kernels->lanes * (double)dc_element_bytes(p->element);
+    const double element = (double)dc_element_bytes(p->element);
     const double block = (double)(s->block[0] * s->block[1] * s->plane_tiles);
     const double blocks = tiles > block ? tiles / block : 1;
     const double inputs = (double)dc_ceil_div(s->group_in, kernels->lanes) * (double)s->panels;
-    const double grads = (double)s->vectors * (double)s->chunks;
+    const double grads = (double)s->vectors * (blocks > 1 ? (double)s->chunks : 1);
+    const double bytes =
+        blocks > 1 ? sums * kernels->lanes * element : (double)s->sum_elements * element;
     const double far = block > MOST_TILES ? FAR_POINT : 1; /* as long dilations make it */
     return sums * (tiles / (2 * PRODUCTS_EFFICIENCY) + blocks * BLOCK_SUM +
                    (bytes > CACHED ? FAR_SUM : NEAR_SUM)) +

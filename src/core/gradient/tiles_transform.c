@@ -78,7 +78,7 @@ static void stage_vector(const dc_tiles_task *t, const plane *pl, ptrdiff_t c)
                        (ptrdiff_t[]){0, pl->extent[1] * lanes, lanes});
 }
 
-/* The first row of tile `i` of a block, from that of the block on. */
+/* The first row of gradients of tile `i` of a block, from that of the block on. */
 static ptrdiff_t row_of(const dc_tiles_task *t, ptrdiff_t i)
 {
     const dc_winograd_axis *down = &t->c->schedule->axis[0];
@@ -98,7 +98,7 @@ static void transform_inputs(const dc_tiles_task *t, const plane *pl, ptrdiff_t 
         .groups = 1,
         .items = 1,
         .vectors = pl->extent[1],
-        .in = t->stage + row_of(t, i) * line * t->bytes,
+        .in = t->stage + row_of(t, i) * down->stride * line * t->bytes,
         .in_point = dc_tiles_dilation(&t->c->problem->axis[1]) * line,
         .out = t->halfway,
         .out_point = line,
@@ -112,7 +112,7 @@ static void transform_inputs(const dc_tiles_task *t, const plane *pl, ptrdiff_t 
             .in = t->halfway + phase * lanes * t->bytes,
             .in_point = dilation * lanes,
             .in_item = line,
-            .in_group = across->outputs * dilation * lanes,
+            .in_group = across->outputs * across->stride * dilation * lanes,
             .out = out + phase * s->value_pitch * t->bytes,
             .out_point = s->value_point,
             .out_item = across->points * s->value_point,
@@ -129,9 +129,8 @@ static void transform_gradients(const dc_tiles_task *t, const plane *pl, ptrdiff
     const ptrdiff_t dilation = dc_tiles_dilation(&t->c->problem->axis[2]);
     const ptrdiff_t lanes = kernels->lanes, line = pl->extent[1] * lanes;
     kernels->matrix_pass(&(dc_matrix_pass){
-        .rows = down->points,
-        .columns = down->outputs,
-        .matrix = t->h->matrix[0],
+        .matrix = &t->h->matrix[0],
+        .groups = 1,
         .items = 1,
         .vectors = pl->extent[1],
         .in = t->stage + row_of(t, i) * line * t->bytes,
@@ -140,21 +139,20 @@ static void transform_gradients(const dc_tiles_task *t, const plane *pl, ptrdiff
         .out_point = line,
     });
     for (ptrdiff_t phase = 0; phase < across->phases; phase++)
-        for (int point = 0; point < down->points; point++)
-            kernels->matrix_pass(&(dc_matrix_pass){
-                .rows = across->points,
-                .columns = across->outputs,
-                .matrix = t->h->matrix[1],
-                .items = t->tiles[1] / across->phases,
-                .vectors = 1,
-                .in = t->halfway + (point * line + phase * lanes) * t->bytes,
-                .in_point = dilation * lanes,
-                .in_item = across->outputs * dilation * lanes,
-                .out =
-                    out + (point * across->points * s->grad_point + phase * t->row) * t->bytes,
-                .out_point = s->grad_point,
-                .out_item = across->phases * t->row,
-            });
+        kernels->matrix_pass(&(dc_matrix_pass){
+            .matrix = &t->h->matrix[1],
+            .groups = down->points,
+            .items = t->tiles[1] / across->phases,
+            .vectors = 1,
+            .in = t->halfway + phase * lanes * t->bytes,
+            .in_point = dilation * lanes,
+            .in_item = across->outputs * dilation * lanes,
+            .in_group = line,
+            .out = out + phase * t->row * t->bytes,
+            .out_point = s->grad_point,
+            .out_item = across->phases * t->row,
+            .out_group = across->points * s->grad_point,
+        });
 }
 
 /* The chunk's inputs of one depth to values, from number `number` on. */
@@ -208,7 +206,7 @@ static void transform_gradient_plane(const dc_tiles_task *t, ptrdiff_t image, pt
     }
 }
 
-ptrdiff_t dc_tiles_transform(const dc_tiles_task *t)
+ptrdiff_t dc_tiles_transform(const dc_tiles_task *t, bool grads)
 {
     const dc_problem *p = t->c->problem;
     const dc_gradient_schedule *s = t->c->schedule;
@@ -225,7 +223,8 @@ ptrdiff_t dc_tiles_transform(const dc_tiles_task *t)
                                   (n * span->extent + z) * s->plane_tiles);
         }
         for (ptrdiff_t z = 0; z < box->count[1]; z++) {
-            transform_gradient_plane(t, box->first[0] + n, box->first[1] + z, count);
+            if (grads)
+                transform_gradient_plane(t, box->first[0] + n, box->first[1] + z, count);
             const ptrdiff_t first = n * span->extent + z * span->out_step;
             for (ptrdiff_t i = 0; i < tiles; i++)
                 t->tap_at[count++] = (int32_t)((first * s->plane_tiles + i) * s->value_pitch);

@@ -164,29 +164,42 @@ typedef struct dc_columns {
  * and 11 are those of stride 2 and of 3, 4 and 5 taps, for tiles of 4 outputs. A `small` tile has 2 outputs
  * less, of 4 points 1 less. It uses the first points, as many less or, with stride 2, 4 less, and as many
  * inputs; its values are meant for the weights of whole tiles (4, 6, 9, 10 and 11 points). groups x items x
- * `vectors` vectors are transformed; all strides in elements, a step of 0 leads to the next vector. Where
- * `add` is given, a vector of it is added to every output. In place where strides agree. */
+ * `vectors` neighbouring vectors are transformed; all strides in elements. Where `add` is given, its vectors
+ * are added to every output. In place where strides agree. */
 typedef struct dc_winograd_pass {
     int points, outputs;
     bool small;
     ptrdiff_t groups, items, vectors;
     const void *in;
-    ptrdiff_t in_point, in_step, in_item, in_group;
+    ptrdiff_t in_point, in_item, in_group;
     void *out;
-    ptrdiff_t out_point, out_step, out_item, out_group;
+    ptrdiff_t out_point, out_item, out_group;
     const void *add;
-    ptrdiff_t add_step, add_group;
 } dc_winograd_pass;
 
-/* The same for a matrix that is data, of up to 7 columns. */
+/* A matrix of up to 7 columns without its zeros. Two rows that differ but in the signs of some columns, as
+ * those of points p and -p do, are computed together. */
+typedef struct dc_matrix_rows {
+    int row[2], rows;
+    int equal,
+        opposite;  /* columns whose factors both rows have, and those that change their sign */
+    int column[7]; /* the former, then the latter */
+    double factor[7]; /* of the first row */
+} dc_matrix_rows;
+
+typedef struct dc_matrix {
+    int count;
+    dc_matrix_rows rows[DC_WINOGRAD_POINTS];
+} dc_matrix;
+
+/* out[row] = sum over columns of factor * in[column]. */
 typedef struct dc_matrix_pass {
-    int rows, columns;
-    const double *matrix;
-    ptrdiff_t items, vectors;
+    const dc_matrix *matrix;
+    ptrdiff_t groups, items, vectors;
     const void *in;
-    ptrdiff_t in_point, in_item;
+    ptrdiff_t in_point, in_item, in_group;
     void *out;
-    ptrdiff_t out_point, out_item;
+    ptrdiff_t out_point, out_item, out_group;
 } dc_matrix_pass;
 
 /* Computes the sums of one pixel anew by their definition, where they are not finite: the products of

@@ -155,6 +155,15 @@ void dc_panel(const dc_kernels *kernels, ptrdiff_t vectors, ptrdiff_t index, ptr
 dc_status dc_select(const dc_problem *problem, const dc_kernels *kernels, dc_schedule *schedule,
                     const char **reason);
 
+/* Winograd's algorithm: whether weights are not packed, since they serve one call, ... */
+DC_INLINE bool dc_winograd_borrows(const dc_problem *p)
+{
+    return !p->packs_once && p->axis[0].kernel == 1;
+}
+/* ... and whether each of so many blocks transforms them while it multiplies. */
+bool dc_winograd_streams(const dc_problem *problem, const dc_kernels *kernels,
+                         const dc_schedule *schedule, ptrdiff_t blocks);
+
 /* How many threads are worth starting for so many operations. */
 int dc_useful_threads(double operations, int threads);
 

@@ -14,6 +14,7 @@ enum {
     FARTHEST = 4096, /* dilation of columns: what lies between is staged */
     SET_BYTES = 256, /* tiles this far apart meet in few sets of a cache */
     TALL = 4,        /* shorter tiles of products wait for their sums */
+    STREAMED_BLOCKS = 2,
 };
 static const double PRODUCTS_EFFICIENCY = 0.85;
 static const double CALL = 50;        /* starting a tile of products */
@@ -23,7 +24,10 @@ static const double CACHED = 20.0 * 1024 * 1024;
 static const double INPUT_POINT = 3.5; /* transforming a vector of inputs, per product */
 static const double OUTPUT_POINT = 3;  /* a vector of products */
 static const double START = 8000, PER_TILE = 100; /* of a call: what small layers feel */
-static const double PACKED_PER_CYCLE = 1, PACKED_TO_MEMORY = 0.35; /* transformed weights */
+/* Transformed weights that are kept for all blocks, or made anew for each of a few, where sums stay in a cache
+ * meanwhile, or where weights would not. */
+static const double PACKED_PER_CYCLE = 2, PACKED_TO_MEMORY = 0.4, STREAMED_PER_CYCLE = 3;
+static const double STREAMED_SUMS = 512 * 1024;
 
 /* ---- Which tiles ---- */
 
@@ -219,16 +223,42 @@ static double estimate(const dc_problem *p, const dc_kernels *kernels, const dc_
     return one * (double)p->axis[0].out * (double)p->groups;
 }
 
+/* Elements of all transformed weights. */
+static double weights_of(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
+{
+    const dc_winograd_schedule *w = &s->winograd;
+    return (double)w->axis[0].values * (double)w->axis[1].values * (double)w->products *
+           (double)(s->vectors * kernels->lanes) * (double)p->groups;
+}
+
+bool dc_winograd_streams(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s,
+                         ptrdiff_t blocks)
+{
+    const dc_winograd_schedule *w = &s->winograd;
+    const double bytes = (double)dc_element_bytes(p->element);
+    const double sums =
+        (double)w->axis[0].values * (double)w->axis[1].values * (double)w->sum_point * bytes;
+    return dc_winograd_borrows(p) && blocks <= STREAMED_BLOCKS &&
+           (sums <= STREAMED_SUMS || weights_of(p, kernels, s) * bytes > CACHED);
+}
+
+static double packing_cycles(const dc_problem *p, const dc_kernels *kernels,
+                             const dc_schedule *s)
+{
+    const double weights = weights_of(p, kernels, s);
+    const double blocks = tiles_of(&s->winograd) / (double)s->winograd.tiles;
+    const ptrdiff_t whole = blocks < STREAMED_BLOCKS ? 1 + (blocks > 1) : STREAMED_BLOCKS + 1;
+    if (dc_winograd_streams(p, kernels, s, whole))
+        return weights * (double)whole / STREAMED_PER_CYCLE;
+    const bool cached = weights * (double)dc_element_bytes(p->element) <= CACHED;
+    return weights / (cached ? PACKED_PER_CYCLE : PACKED_TO_MEMORY);
+}
+
 static double cycles(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
 {
     const dc_winograd_schedule *w = &s->winograd;
     const double time = START + PER_TILE * tiles_of(w) + estimate(p, kernels, s, w);
-    const double weights = (double)w->axis[0].values * (double)w->axis[1].values *
-                           (double)w->products * (double)(s->vectors * kernels->lanes) *
-                           (double)p->groups;
-    const bool cached = weights * (double)dc_element_bytes(p->element) <= CACHED;
-    return p->packs_once ? time
-                         : time + weights / (cached ? PACKED_PER_CYCLE : PACKED_TO_MEMORY);
+    return p->packs_once ? time : time + packing_cycles(p, kernels, s);
 }
 
 static dc_status schedule(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
@@ -250,7 +280,8 @@ static dc_status schedule(const dc_problem *p, const dc_kernels *kernels, dc_sch
             if (time < least) {
                 least = time;
                 s->winograd = w;
-                s->format = 16 * w.axis[0].values + w.axis[1].values;
+                s->format =
+                    16 * (16 * dc_winograd_borrows(p) + w.axis[0].values) + w.axis[1].values;
             }
         }
     return DC_OK;

@@ -40,7 +40,6 @@ static void restore_tile(const dc_winograd_worker *w, const dc_winograd_panel *p
         .out_point = across->dilation * lanes,
         .out_item = ws->columns_out * lanes,
         .add = pn->bias,
-        .add_step = c->kernels->lanes,
     });
 }
 
@@ -67,7 +66,7 @@ static char *at_output(const dc_winograd_worker *w, const dc_tensor *t,
     return (char *)t->data + at * dc_stored_bytes(t->storage, w->c->p->element);
 }
 
-void dc_winograd_store_line(const dc_winograd_worker *w, const dc_winograd_panel *pn,
+void dc_winograd_store_line(dc_winograd_worker *w, const dc_winograd_panel *pn,
                             const dc_winograd_line *l, ptrdiff_t depth)
 {
     const dc_winograd_call *c = w->c;

@@ -48,32 +48,62 @@ static void multiply(const dc_winograd_worker *w, const dc_winograd_list *tiles,
     }
 }
 
-void dc_winograd_multiply(const dc_winograd_worker *w, const dc_winograd_panel *panel)
+/* Point `point` of one part of the sums. */
+static void multiply_point(const dc_winograd_worker *w, const dc_winograd_panel *panel,
+                           ptrdiff_t point, ptrdiff_t part, const char *weights)
 {
     const dc_winograd_call *c = w->c;
     const dc_winograd_schedule *ws = c->w;
     const dc_winograd_axis *down = &ws->axis[0], *across = &ws->axis[1];
-    const char *weights = panel->weights;
-    for (ptrdiff_t point = 0; point < dc_winograd_points(ws); point++) {
-        const bool rows = down->small_points && point / across->values >= down->small_points;
-        const bool columns =
-            across->small_points && point % across->values >= across->small_points;
-        for (ptrdiff_t part = 0; part < ws->k_blocks; part++) {
-            const ptrdiff_t first = dc_split(ws->products, ws->k_blocks, part);
-            const ptrdiff_t length = dc_split(ws->products, ws->k_blocks, part + 1) - first;
-            multiply(w, &w->has[rows][columns],
-                     (dc_channel_tile){
-                         .vectors = panel->vectors,
-                         .segments = 1,
-                         .length = length,
-                         .tap_at = w->tap_at + first,
-                         .source = w->values + point * ws->value_point * c->bytes,
-                         .weights = weights,
-                         .start = c->zeros,
-                         .out = w->sums + point * ws->sum_point * c->bytes,
-                         .adds = part > 0,
-                     });
-            weights += length * panel->lanes * c->bytes;
-        }
+    const bool rows = down->small_points && point / across->values >= down->small_points;
+    const bool columns = across->small_points && point % across->values >= across->small_points;
+    const ptrdiff_t first = dc_split(ws->products, ws->k_blocks, part);
+    multiply(w, &w->has[rows][columns],
+             (dc_channel_tile){
+                 .vectors = panel->vectors,
+                 .segments = 1,
+                 .length = dc_split(ws->products, ws->k_blocks, part + 1) - first,
+                 .tap_at = w->tap_at + first,
+                 .source = w->values + point * ws->value_point * c->bytes,
+                 .weights = weights,
+                 .start = c->zeros,
+                 .out = w->sums + point * ws->sum_point * c->bytes,
+                 .adds = part > 0,
+             });
+}
+
+/* Weights are transformed part by part, and used while a cache has them. */
+static void multiply_borrowed(dc_winograd_worker *w, const dc_winograd_panel *panel)
+{
+    const dc_winograd_schedule *ws = w->c->w;
+    dc_winograd_strip strip = {.oc = w->unit.group * w->c->s->group_out + panel->first,
+                               .channels = panel->channels,
+                               .lanes = panel->lanes,
+                               .out = w->transformed};
+    for (ptrdiff_t part = 0; part < ws->k_blocks; part++) {
+        strip.ic = dc_split(ws->products, ws->k_blocks, part);
+        strip.inputs = dc_split(ws->products, ws->k_blocks, part + 1) - strip.ic;
+        strip.out_point = strip.inputs * strip.lanes;
+        dc_winograd_transform_strip(&w->borrowed, &strip);
+        for (ptrdiff_t point = 0; point < dc_winograd_points(ws); point++)
+            multiply_point(w, panel, point, part,
+                           w->transformed + point * strip.out_point * w->c->bytes);
     }
+}
+
+void dc_winograd_multiply(dc_winograd_worker *w, const dc_winograd_panel *panel)
+{
+    const dc_winograd_schedule *ws = w->c->w;
+    const char *weights = panel->weights;
+    if (w->c->streams) {
+        multiply_borrowed(w, panel);
+        return;
+    }
+    for (ptrdiff_t point = 0; point < dc_winograd_points(ws); point++)
+        for (ptrdiff_t part = 0; part < ws->k_blocks; part++) {
+            multiply_point(w, panel, point, part, weights);
+            weights += (dc_split(ws->products, ws->k_blocks, part + 1) -
+                        dc_split(ws->products, ws->k_blocks, part)) *
+                       panel->lanes * w->c->bytes;
+        }
 }

@@ -43,13 +43,25 @@ static void gather_window(const dc_winograd_worker *w, ptrdiff_t image,
             }
 }
 
-void dc_winograd_redo_row(const dc_winograd_worker *w, const dc_winograd_panel *pn,
-                          ptrdiff_t image, const ptrdiff_t output[3], ptrdiff_t count,
-                          char *sums)
+/* Weights of the panel, [oc][ic][tap]. */
+static const char *filters(dc_winograd_worker *w, const dc_winograd_panel *pn)
+{
+    const dc_winograd_call *c = w->c;
+    const ptrdiff_t channel = w->unit.group * c->s->group_out + pn->first;
+    const ptrdiff_t products = c->s->group_in * c->s->taps;
+    if (c->packed->plain)
+        return (const char *)c->packed->plain + channel * products * c->bytes;
+    if (w->filters_of != channel)
+        dc_winograd_copy_plain(&w->borrowed, channel, pn->channels, w->filters);
+    w->filters_of = channel;
+    return w->filters;
+}
+
+void dc_winograd_redo_row(dc_winograd_worker *w, const dc_winograd_panel *pn, ptrdiff_t image,
+                          const ptrdiff_t output[3], ptrdiff_t count, char *sums)
 {
     const dc_winograd_call *c = w->c;
     const ptrdiff_t products = c->s->group_in * c->s->taps;
-    const ptrdiff_t channel = w->unit.group * c->s->group_out + pn->first;
     for (ptrdiff_t x = 0; x < count; x++, sums += pn->lanes * c->bytes) {
         if (c->kernels->all_finite(sums, pn->lanes))
             continue;
@@ -58,7 +70,7 @@ void dc_winograd_redo_row(const dc_winograd_worker *w, const dc_winograd_panel *
             .channels = pn->channels,
             .products = products,
             .inputs = w->window,
-            .weights = (const char *)c->packed->plain + channel * products * c->bytes,
+            .weights = filters(w, pn),
             .bias = pn->bias,
             .sums = sums,
         });

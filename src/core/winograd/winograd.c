@@ -11,9 +11,10 @@
 /* The parts of a thread's scratch, each of whole lines of the cache. */
 typedef struct {
     size_t values, sums, lines, halfway, window, slice_at, tap_at, value_at, sum_at;
+    size_t filters, strip, transformed; /* of weights that are borrowed */
 } parts;
 
-static parts parts_of(const dc_problem *p, const dc_schedule *s)
+static parts parts_of(const dc_problem *p, const dc_schedule *s, bool streams)
 {
     const dc_winograd_schedule *w = &s->winograd;
     const size_t bytes = dc_element_bytes(p->element);
@@ -21,7 +22,13 @@ static parts parts_of(const dc_problem *p, const dc_schedule *s)
     const ptrdiff_t in = w->axis[0].points * w->columns_in * w->chunk;
     const ptrdiff_t out =
         dc_max(w->axis[0].outputs, w->axis[0].small_outputs) * w->columns_out * w->sum_pitch;
+    const size_t row = (size_t)w->sum_pitch * bytes;
+    const ptrdiff_t part = dc_ceil_div(w->products, w->k_blocks);
     return (parts){
+        .filters =
+            dc_winograd_borrows(p) ? dc_aligned((size_t)(s->taps * s->group_in) * row) : 0,
+        .strip = streams ? dc_winograd_strip_bytes(p, s) : 0,
+        .transformed = streams ? dc_aligned((size_t)(points * part) * row) : 0,
         .values = dc_aligned((size_t)(points * w->value_point) * bytes),
         .sums = dc_aligned((size_t)(points * w->sum_point) * bytes),
         .lines = dc_aligned((size_t)dc_max(in, out) * bytes),
@@ -34,11 +41,16 @@ static parts parts_of(const dc_problem *p, const dc_schedule *s)
     };
 }
 
+static size_t bytes_of(const parts *b)
+{
+    return b->values + b->sums + b->lines + b->halfway + b->window + b->slice_at + b->tap_at +
+           4 * (b->value_at + b->sum_at) + b->filters + b->strip + b->transformed;
+}
+
 static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
 {
-    const parts b = parts_of(p, s);
-    return b.values + b.sums + b.lines + b.halfway + b.window + b.slice_at + b.tap_at +
-           4 * (b.value_at + b.sum_at);
+    const parts b = parts_of(p, s, dc_winograd_borrows(p));
+    return bytes_of(&b);
 }
 
 static size_t shared_bytes(const dc_problem *p, const dc_schedule *s)
@@ -55,7 +67,7 @@ static void *take(char **memory, size_t bytes)
 
 static void lay_out(dc_winograd_worker *w, char *memory)
 {
-    const parts b = parts_of(w->c->p, w->c->s);
+    const parts b = parts_of(w->c->p, w->c->s, w->c->streams);
     w->values = take(&memory, b.values);
     w->sums = take(&memory, b.sums);
     w->lines = take(&memory, b.lines);
@@ -67,6 +79,17 @@ static void lay_out(dc_winograd_worker *w, char *memory)
         w->has[i / 2][i % 2].value_at = take(&memory, b.value_at);
         w->has[i / 2][i % 2].sum_at = take(&memory, b.sum_at);
     }
+    if (!w->c->packed->borrowed.data)
+        return;
+    w->borrowed = (dc_winograd_weights){
+        .p = w->c->p, .s = w->c->s, .kernels = w->c->kernels, .w = &w->c->packed->borrowed};
+    w->filters = take(&memory, b.filters);
+    w->filters_of = -1;
+    w->borrowed.bytes = w->c->bytes;
+    if (!w->c->streams)
+        return;
+    dc_winograd_weights_begin(&w->borrowed, take(&memory, b.strip));
+    w->transformed = take(&memory, b.transformed);
 }
 
 /* ---- Lines and panels ---- */
@@ -97,7 +120,7 @@ dc_winograd_panel dc_winograd_panel_at(const dc_winograd_worker *w, ptrdiff_t in
     r.lanes = r.vectors * lanes;
     r.channels = dc_min(r.lanes, c->s->group_out - r.first);
     r.weights =
-        (const char *)c->packed->weights + dc_winograd_weight_elements(c->s, lane) * c->bytes;
+        c->weights ? c->weights + dc_winograd_weight_elements(c->s, lane) * c->bytes : NULL;
     r.bias = (const char *)c->packed->bias + lane * c->bytes;
     return r;
 }
@@ -161,6 +184,41 @@ static void work(void *context, int thread, int team)
 
 /* ---- One call ---- */
 
+/* Borrowed weights that are used by many blocks are transformed once for all of them; in the same piece of
+ * memory as all else, since giving several back makes the allocator return them to the system. */
+static dc_status allocate(dc_winograd_call *c, int threads)
+{
+    const dc_problem *p = c->p;
+    const dc_winograd_blocks *b = &c->blocks;
+    const size_t shared = shared_bytes(p, c->s);
+    size_t weights = 0, strip = 0;
+    c->weights = c->packed->weights;
+    c->streams = !c->weights &&
+                 dc_winograd_streams(p, c->kernels, c->s, b->units / (b->parts * b->groups));
+    const bool transforms = !c->weights && !c->streams;
+    const parts own = parts_of(p, c->s, c->streams);
+    c->thread_bytes = bytes_of(&own);
+    size_t bytes = c->thread_bytes;
+    if (transforms && !dc_winograd_weight_bytes(p, c->s, c->kernels, &weights))
+        return DC_TOO_LARGE;
+    if (transforms)
+        strip = dc_winograd_strip_bytes(p, c->s), weights = dc_aligned(weights);
+    if (!dc_multiply(&bytes, (size_t)threads) ||
+        __builtin_add_overflow(bytes, shared + strip, &bytes) ||
+        __builtin_add_overflow(bytes, weights, &bytes))
+        return DC_TOO_LARGE;
+    c->zeros = dc_allocate(bytes);
+    if (!c->zeros)
+        return DC_NO_MEMORY;
+    c->scratch = c->zeros + shared + strip + weights;
+    if (transforms) {
+        dc_winograd_transform_all(p, c->s, c->kernels, &c->packed->borrowed, c->zeros + shared,
+                                  c->zeros + shared + strip);
+        c->weights = c->zeros + shared + strip;
+    }
+    return DC_OK;
+}
+
 static dc_status execute(const dc_call *given)
 {
     const dc_problem *p = given->problem;
@@ -174,18 +232,12 @@ static dc_status execute(const dc_call *given)
                           .residual = given->residual,
                           .output = given->output,
                           .bytes = (ptrdiff_t)dc_element_bytes(p->element),
-                          .blocks = dc_winograd_cut(p, s, given->batch, given->threads),
-                          .thread_bytes = thread_bytes(p, s)};
+                          .blocks = dc_winograd_cut(p, s, given->batch, given->threads)};
     const int threads = (int)dc_min(given->threads, c.blocks.units);
-    size_t bytes = c.thread_bytes;
-    if (!dc_multiply(&bytes, (size_t)threads))
-        return DC_TOO_LARGE;
-    const size_t shared = shared_bytes(p, s);
-    c.zeros = dc_allocate(bytes + shared);
-    if (!c.zeros)
-        return DC_NO_MEMORY;
+    const dc_status status = allocate(&c, threads);
+    if (status != DC_OK)
+        return status;
     c.kernels->fill(c.zeros, 1, 0, c.w->sum_pitch, 0);
-    c.scratch = c.zeros + shared;
     dc_parallel(threads, work, &c);
     dc_release(c.zeros);
     return DC_OK;

@@ -9,7 +9,8 @@
 extern const dc_family_methods dc_winograd_tiles;
 
 /* Weights: per group, panel, point (of rows, of columns) and tap of the depth: [input channel][lanes of
- * the panel]. Bias: a row of lanes per group. Zero beyond the last channel. And the plain weights. */
+ * the panel]. Bias: a row of lanes per group. Zero beyond the last channel. And the plain weights; or nothing
+ * but the bias, where weights are borrowed. */
 dc_pack dc_winograd_pack;
 
 /* Elements of a group's weights up to panel `first` vectors in. */

@@ -3,6 +3,7 @@
 #define DC_WINOGRAD_WORKER_H
 
 #include "winograd/blocks.h"
+#include "winograd/weights.h"
 
 typedef struct dc_winograd_call {
     const dc_problem *p;
@@ -10,6 +11,8 @@ typedef struct dc_winograd_call {
     const dc_winograd_schedule *w;
     const dc_kernels *kernels;
     const dc_packed *packed;
+    const char *weights; /* transformed, ... */
+    bool streams;        /* ... unless each panel is, while it is used */
     const dc_tensor *input, *residual, *output;
     ptrdiff_t bytes; /* of an element */
     dc_winograd_blocks blocks;
@@ -28,13 +31,17 @@ typedef struct dc_winograd_list {
 typedef struct dc_winograd_worker {
     const dc_winograd_call *c;
     dc_winograd_unit unit;
-    char *values, *sums;        /* transformed inputs, and products */
-    char *lines;                /* staged inputs of a line, or its outputs */
-    char *halfway;              /* a tile between the transforms of rows and of columns */
-    char *window;               /* inputs of one output that is summed anew */
-    ptrdiff_t *slice_at;        /* which depth each slice holds; DC_NO_SLICE for none */
-    int32_t *tap_at;            /* of a sum: taps of the depth, and input channels */
-    dc_winograd_list has[2][2]; /* points beyond those of small tiles: of rows, of columns */
+    char *values, *sums; /* transformed inputs, and products */
+    char *lines;         /* staged inputs of a line, or its outputs */
+    char *halfway;       /* a tile between the transforms of rows and of columns */
+    char *window;        /* inputs of one output that is summed anew */
+    char *filters;       /* borrowed weights of panel `filters_of` for such outputs */
+    ptrdiff_t filters_of;
+    dc_winograd_weights borrowed; /* ... and their transforms: */
+    char *transformed;            /* [point of the columns][input channel][lane] */
+    ptrdiff_t *slice_at;          /* which depth each slice holds; DC_NO_SLICE for none */
+    int32_t *tap_at;              /* of a sum: taps of the depth, and input channels */
+    dc_winograd_list has[2][2];   /* points beyond those of small tiles: of rows, of columns */
 } dc_winograd_worker;
 
 #define DC_NO_SLICE PTRDIFF_MIN
@@ -89,14 +96,14 @@ ptrdiff_t dc_winograd_slice(dc_winograd_worker *w, ptrdiff_t depth, ptrdiff_t fi
 
 /* products.c: which tiles have which points; the products of a panel with the slices that tap_at names. */
 void dc_winograd_list_tiles(dc_winograd_worker *w);
-void dc_winograd_multiply(const dc_winograd_worker *w, const dc_winograd_panel *panel);
+void dc_winograd_multiply(dc_winograd_worker *w, const dc_winograd_panel *panel);
 
 /* outputs.c: the products of a line, transformed back and stored. */
-void dc_winograd_store_line(const dc_winograd_worker *w, const dc_winograd_panel *panel,
+void dc_winograd_store_line(dc_winograd_worker *w, const dc_winograd_panel *panel,
                             const dc_winograd_line *line, ptrdiff_t depth);
 
 /* redo.c: `count` outputs of a row from `output` on: those that are not finite are summed anew. */
-void dc_winograd_redo_row(const dc_winograd_worker *w, const dc_winograd_panel *panel,
+void dc_winograd_redo_row(dc_winograd_worker *w, const dc_winograd_panel *panel,
                           ptrdiff_t image, const ptrdiff_t output[3], ptrdiff_t count,
                           char *sums);
 
