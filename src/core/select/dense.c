@@ -5,8 +5,6 @@
 /* ---- Constants, fitted on processors with 32 KiB of L1 and 512 KiB or more of L2 per core. ---- */
 enum {
     SUM_BYTES = 96 * 1024, /* unfinished sums of one block */
-    WEIGHT_BYTES = 40 *
-        1024,        /* per vector of a usual panel: weights reused by all tiles of a block */
     SUM_PIXELS = 48, /* pixels summed and then stored from L1: whole tiles and vectors */
     L1_SET_BYTES = 256,       /* positions this far apart meet in few sets of the L1 */
     CHANNEL_SET_BYTES = 1024, /* the same for channels */
@@ -75,7 +73,7 @@ static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *k
 
     const ptrdiff_t steps = s->chunks == 1 ? dc_max(1, s->taps * s->group_in) : s->taps;
     const ptrdiff_t row = s->chunks == 1 ? widest : widest * s->chunk;
-    const ptrdiff_t reused = WEIGHT_BYTES * kernels->panel_vectors / (row * (ptrdiff_t)bytes);
+    const ptrdiff_t reused = kernels->weight_bytes / (row * (ptrdiff_t)bytes);
     s->k_block = dc_balanced(steps, dc_min(steps, dc_max(1, reused)));
     s->k_blocks = dc_ceil_div(steps, s->k_block);
 
