@@ -18,6 +18,7 @@ typedef struct {
     dc_grid grid;    /* parts: tiles, or groups of tiles, of output channels */
     bool clamps;
     bool may_read_input;        /* blocks inside the image need no staging */
+    bool aligns;                /* see aligns */
     const int32_t *staged_taps; /* [channel of a chunk][tap]: offsets in a staged block ... */
     const int32_t *input_taps;  /* ... and in the input itself */
     dc_share *shares;
@@ -43,6 +44,8 @@ typedef struct {
     ptrdiff_t row, depth;      /* elements of the source between rows, and depths, of outputs */
     bool stores;               /* tiles are stored to the output itself */
     ptrdiff_t lines, length;   /* per depth */
+    ptrdiff_t begin; /* where the line begins, counted from the block's first output ... */
+    ptrdiff_t lead;  /* ... and outputs before the first that aligns; see align_line */
 } worker;
 
 /* ---- Tables and scratch ---- */
@@ -145,6 +148,35 @@ static bool fits_in_place(const call *c)
     return reach < INT32_MAX;
 }
 
+/* Whether tiles go straight to the output: its pixels must be neighbours. */
+static bool may_store(const call *c)
+{
+    return c->s->chunks == 1 && c->s->bundle == 1 && !c->residual &&
+           c->output->storage == DC_AS_COMPUTED && c->output->stride[4] == 1;
+}
+
+/* Whether blocks follow each other as one line of outputs, in the input as well, which lies such that
+ * the vectors of all channels and taps are aligned wherever one is. */
+static bool aligns(const call *c)
+{
+    const dc_axis *axis = c->p->axis;
+    const ptrdiff_t *from = c->input->stride, *to = c->output->stride;
+    const ptrdiff_t lanes = c->kernels->lanes;
+    const bool one_row = axis[1].out == 1;
+    if (!c->may_read_input || !may_store(c) || from[1] % lanes != 0 ||
+        (axis[0].out > 1 && axis[0].stride * from[2] % lanes != 0))
+        return false;
+    for (int a = 0; a < 3; a++)
+        if (!dc_axis_inside(&axis[a], 0, axis[a].out) ||
+            (axis[a].kernel > 1 && axis[a].dilation * from[a + 2] % lanes != 0))
+            return false;
+    const ptrdiff_t row = axis[2].out;
+    if (!one_row && (c->grid.blocks[2] > 1 || axis[1].stride * from[3] != row || to[3] != row))
+        return false;
+    const int cut = one_row ? 2 : 1; /* the shortest block, but for the last one */
+    return c->grid.run[cut] / c->grid.cuts[cut] * (one_row ? 1 : row) >= 2 * lanes;
+}
+
 /* ---- One block ---- */
 
 static const char *input_at(const worker *w, ptrdiff_t channel)
@@ -210,7 +242,7 @@ static void use_input(worker *w)
     w->depth = c->p->axis[0].stride * stride[2];
 }
 
-/* Whether tiles go straight to the output: its pixels must be neighbours. Sets the lines for that. */
+/* Sets the lines for tiles that go straight to the output; whether they can. */
 static bool find_lines(worker *w)
 {
     const call *c = w->c;
@@ -219,8 +251,32 @@ static bool find_lines(worker *w)
     const bool follow = count[1] == 1 || (count[2] == w->row && stride[3] == w->row);
     w->lines = follow ? 1 : count[1];
     w->length = follow ? flat : count[2];
-    return c->s->chunks == 1 && !c->residual && c->output->storage == DC_AS_COMPUTED &&
-           stride[4] == 1 && w->length >= c->kernels->lanes;
+    w->begin = w->lead = 0;
+    return may_store(c) && w->length >= c->kernels->lanes;
+}
+
+/* Outputs from `output` of the line of all blocks to the next one whose vector is aligned. */
+static ptrdiff_t to_aligned(const worker *w, ptrdiff_t output)
+{
+    const uintptr_t at = (uintptr_t)w->source + (uintptr_t)(output * w->c->bytes);
+    return (ptrdiff_t)(-at % (uintptr_t)(w->c->kernels->lanes * w->c->bytes)) / w->c->bytes;
+}
+
+/* Moves both ends of the line such that vectors are aligned. Others often lie in two lines of the cache,
+ * which costs 15 % of a sum of 128 products if these come from the L2. Neighbours agree on where they meet. */
+static void align_line(worker *w)
+{
+    const dc_axis *axis = w->c->p->axis;
+    const ptrdiff_t first = w->block.first[1] * axis[2].out + w->block.first[2];
+    const ptrdiff_t left = axis[1].out * axis[2].out - first; /* from the block on */
+    const ptrdiff_t least = 2 * w->c->kernels->lanes, past = w->length;
+    if (first == 0)
+        w->lead = to_aligned(w, 0);
+    else if (left >= least)
+        w->begin = to_aligned(w, 0);
+    if (left - past >= least)
+        w->length += to_aligned(w, past);
+    w->length -= w->begin;
 }
 
 /* Whole vectors may compute this much more than the positions between two rows would cost. */
@@ -243,11 +299,14 @@ static void begin_block(worker *w, ptrdiff_t task)
     if (inside && c->s->bundle == 1) {
         use_input(w);
         w->stores = find_lines(w);
-        if (w->stores)
+        if (w->stores) {
+            if (c->aligns)
+                align_line(w);
             return;
+        }
     }
     use_stage(w);
-    w->stores = find_lines(w) && wastes_little(w) && c->s->bundle == 1;
+    w->stores = find_lines(w) && wastes_little(w);
     if (!w->stores) {
         w->lines = 1;
         w->length = (w->block.count[1] - 1) * w->row + w->block.count[2];
@@ -296,16 +355,32 @@ static dc_pixel_tile products(const worker *w, const tile *t, ptrdiff_t tiles, p
     };
 }
 
-/* A line of pixels in tiles of nearly equal width. */
+/* A line of pixels in tiles of nearly equal width. With a lead, the second vector begins so many pixels
+ * after the first one, and overlaps it. */
 typedef struct {
-    ptrdiff_t vectors, tiles;
+    ptrdiff_t vectors, tiles, lead, length, lanes;
 } cuts;
 
-static cuts cuts_of(const worker *w, ptrdiff_t channels, ptrdiff_t length)
+static cuts cuts_of(const worker *w, ptrdiff_t channels, ptrdiff_t length, ptrdiff_t lead)
 {
-    const dc_kernels *kernels = w->c->kernels;
-    const ptrdiff_t vectors = dc_ceil_div(length, kernels->lanes);
-    return (cuts){vectors, dc_ceil_div(vectors, kernels->pixel_vectors[channels])};
+    const ptrdiff_t lanes = w->c->kernels->lanes;
+    const ptrdiff_t most = w->c->kernels->pixel_vectors[channels];
+    cuts cut = {dc_ceil_div(length, lanes), 1, 0, length, lanes};
+    if (lead && cut.vectors > most) {
+        cut.vectors = 1 + dc_ceil_div(length - lead, lanes);
+        cut.lead = lead;
+    }
+    cut.tiles = dc_ceil_div(cut.vectors, most);
+    return cut;
+}
+
+/* The pixel at which a vector begins, or the end of the line. */
+static ptrdiff_t vector_begin(const cuts *cut, ptrdiff_t vector)
+{
+    if (vector == cut->vectors)
+        return cut->length;
+    return vector > 0 && cut->lead ? cut->lead + (vector - 1) * cut->lanes
+                                   : vector * cut->lanes;
 }
 
 /* Adds products to sums in scratch, for `length` pixels that begin at `source`. */
@@ -313,7 +388,7 @@ static void sum_pixels(const worker *w, dc_pixel_tile k, const char *source, ptr
                        char *sums)
 {
     const ptrdiff_t step = w->c->kernels->lanes * w->c->bytes;
-    const cuts cut = cuts_of(w, k.channels, length);
+    const cuts cut = cuts_of(w, k.channels, length, 0);
     k.out_pitch = w->c->s->sum_pitch;
     for (ptrdiff_t i = 0; i < cut.tiles; i++) {
         const ptrdiff_t vector = dc_split(cut.vectors, cut.tiles, i);
@@ -388,18 +463,20 @@ static void run_stored(const worker *w, ptrdiff_t begin, ptrdiff_t end)
     const ptrdiff_t lanes = c->kernels->lanes, *stride = c->output->stride;
     dc_pixel_tile sizes[2];
     const int count = stored_products(w, begin, end, sizes);
-    const cuts cut = cuts_of(w, sizes[0].channels, w->length);
+    const cuts cut = cuts_of(w, sizes[0].channels, w->length, w->lead);
     const ptrdiff_t rows = end - begin == 1 ? w->lines : 1;
     for (ptrdiff_t z = 0; z < w->block.count[0]; z++)
         for (ptrdiff_t y = 0; y < w->lines; y += rows)
             for (ptrdiff_t i = 0; i < cut.tiles; i++) {
                 const ptrdiff_t vector = dc_split(cut.vectors, cut.tiles, i);
                 const ptrdiff_t past = dc_split(cut.vectors, cut.tiles, i + 1);
-                const ptrdiff_t x = vector * lanes;
+                const ptrdiff_t from = vector_begin(&cut, vector), x = w->begin + from;
+                const ptrdiff_t past_end =
+                    (past - vector) * lanes - (vector_begin(&cut, past) - from);
                 for (int n = 0; n < count; n++) {
                     dc_pixel_tile k = sizes[n];
                     k.vectors = (int)(past - vector);
-                    k.overlap = i == cut.tiles - 1 ? cut.vectors * lanes - w->length : 0;
+                    k.overlap = past > 1 ? past_end : 0;
                     k.rows = rows;
                     k.prefetch = w->in_input && n == 0 ? k.vectors * lanes : 0;
                     k.source = w->source + (z * w->depth + y * w->row + x) * c->bytes;
@@ -511,6 +588,7 @@ static dc_status execute(const dc_call *given)
     int32_t *input_taps = (int32_t *)(void *)(memory + tap_bytes(s));
     fill_staged_taps(p, s, staged_taps);
     c.may_read_input = fits_in_place(&c);
+    c.aligns = aligns(&c);
     if (c.may_read_input)
         fill_input_taps(&c, input_taps);
     c.staged_taps = staged_taps;
