@@ -185,11 +185,15 @@ static void begin_block(worker *w, ptrdiff_t task)
     }
     ptrdiff_t i = 0;
     for (ptrdiff_t z = 0; z < count[0]; z++)
-        for (ptrdiff_t y = 0; y < count[1]; y++)
+        for (ptrdiff_t y = 0; y < count[1]; y++) {
+            ptrdiff_t at = z * from[0] + y * from[1], out_at = z * to[0] + y * to[1];
             for (ptrdiff_t x = 0; x < count[2]; x++, i++) {
-                w->pixel_at[i] = (int32_t)(z * from[0] + y * from[1] + x * from[2]);
-                w->out_at[i] = z * to[0] + y * to[1] + x * to[2];
+                w->pixel_at[i] = (int32_t)at;
+                w->out_at[i] = out_at;
+                at += from[2];
+                out_at += to[2];
             }
+        }
     w->run = count[2];
     if (continues(c->output, 1, count[2]) && continues(c->residual, 1, count[2])) {
         w->run *= count[1];

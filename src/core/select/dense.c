@@ -5,8 +5,8 @@
 /* ---- Constants, fitted on processors with 32 KiB of L1 and 512 KiB or more of L2 per core. ---- */
 enum {
     SUM_BYTES = 96 * 1024, /* unfinished sums of one block */
-    SUM_PIXELS = 48, /* pixels summed and then stored from L1: whole tiles and vectors */
-    L1_SET_BYTES = 256,       /* positions this far apart meet in few sets of the L1 */
+    SUM_PIXELS = 48,       /* pixels summed and then stored from L1: whole tiles and vectors */
+    L1_SET_BYTES = 256,    /* positions this far apart meet in few sets of the L1 */
     CHANNEL_SET_BYTES = 1024, /* the same for channels */
     L1_WAY = 4096,            /* channels a multiple of this apart share one set of the L1 */
 };
