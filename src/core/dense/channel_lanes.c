@@ -229,10 +229,11 @@ static panel panel_at(const worker *w, ptrdiff_t index)
     return r;
 }
 
-/* Adds the products of one chunk of input channels for pixels p0 .. p1-1 of the block. The tile's
- * fields out and out_at are set: either the scratch for sums or the output itself. */
-static void sum_chunk(const worker *w, const panel *pn, ptrdiff_t chunk, ptrdiff_t p0,
-                      ptrdiff_t p1, dc_channel_tile tile, bool activate)
+/* Adds the products of blocks k0 .. k1-1 of one chunk of input channels, for pixels p0 .. p1-1 of the block.
+ * The tile's fields out and out_at are set: either the scratch for sums or the output itself. */
+static void sum_chunk(const worker *w, const panel *pn, ptrdiff_t chunk, ptrdiff_t k0,
+                      ptrdiff_t k1, ptrdiff_t p0, ptrdiff_t p1, dc_channel_tile tile,
+                      bool activate)
 {
     const call *c = w->c;
     const dc_schedule *s = c->s;
@@ -249,15 +250,15 @@ static void sum_chunk(const worker *w, const panel *pn, ptrdiff_t chunk, ptrdiff
 
     tile.vectors = pn->vectors;
     tile.source = w->source;
-    for (ptrdiff_t k = 0; k < s->k_blocks; k++) {
-        const ptrdiff_t k0 = k * s->k_block;
-        const ptrdiff_t count = dc_min(s->k_block, steps - k0);
-        const ptrdiff_t at = whole ? k0 : k0 * s->group_in + channel;
+    for (ptrdiff_t k = k0; k < k1; k++) {
+        const ptrdiff_t first = k * s->k_block;
+        const ptrdiff_t count = dc_min(s->k_block, steps - first);
+        const ptrdiff_t at = whole ? first : first * s->group_in + channel;
         tile.segments = whole ? 1 : count;
         tile.length = whole ? count : channels;
         tile.tap_skip = whole ? 0 : s->chunk - channels;
         tile.weight_skip = whole ? 0 : (s->group_in - channels) * pn->lanes;
-        tile.tap_at = taps + (whole ? k0 : k0 * s->chunk);
+        tile.tap_at = taps + (whole ? first : first * s->chunk);
         tile.weights = pn->weights + at * pn->lanes * c->bytes;
         tile.start = chunk == 0 && k == 0 ? pn->bias : NULL;
         tile.clamps = activate && chunk == s->chunks - 1 && k == s->k_blocks - 1;
@@ -331,24 +332,28 @@ static void run_panel(worker *w, ptrdiff_t index)
 {
     const call *c = w->c;
     const panel pn = panel_at(w, index);
+    const ptrdiff_t k_blocks = c->s->k_blocks;
     dc_channel_tile tile = {.low = c->p->low, .high = c->p->high};
     if (c->output->stride[1] == 1 && c->output->storage == DC_AS_COMPUTED && !c->residual &&
         pn.channels == pn.lanes) {
         const bool activate = c->p->low > -__builtin_inf() || c->p->high < __builtin_inf();
         tile.out = dc_block_at(c->p, &w->block, c->output, pn.first);
         tile.out_at = w->out_at;
-        sum_chunk(w, &pn, 0, 0, w->pixels, tile, activate);
+        sum_chunk(w, &pn, 0, 0, k_blocks, 0, w->pixels, tile, activate);
         return;
     }
     for (ptrdiff_t i = 0; i < c->s->sum_pixels; i++)
         w->sum_at[i] = i * pn.lanes;
+    tile.out = w->sums;
+    tile.out_at = w->sum_at;
+    sum_chunk(w, &pn, 0, 0, k_blocks - 1, 0, w->pixels, tile, false);
     const ptrdiff_t step = c->s->window, windows = dc_max(1, w->pixels / step);
     for (ptrdiff_t i = 0; i < windows; i++) {
         const ptrdiff_t p0 = i * step, p1 = i == windows - 1 ? w->pixels : p0 + step;
-        tile.out = w->sums;
-        tile.out_at = w->sum_at;
-        sum_chunk(w, &pn, 0, p0, p1, tile, false);
-        store_sums(w, &pn, w->sums, p0, p1);
+        if (k_blocks > 1) /* otherwise nothing waits there */
+            tile.out = w->sums + p0 * pn.lanes * c->bytes;
+        sum_chunk(w, &pn, 0, k_blocks - 1, k_blocks, p0, p1, tile, false);
+        store_sums(w, &pn, tile.out, p0, p1);
     }
 }
 
@@ -368,7 +373,7 @@ static void run_panel_group(worker *w, ptrdiff_t index)
                 w->sum_at[q] = q * pn.lanes;
             dc_channel_tile tile = {.out = w->sums + (size_t)(i - begin) * panel_bytes,
                                     .out_at = w->sum_at};
-            sum_chunk(w, &pn, chunk, 0, w->pixels, tile, false);
+            sum_chunk(w, &pn, chunk, 0, s->k_blocks, 0, w->pixels, tile, false);
             if (chunk == s->chunks - 1)
                 store_sums(w, &pn, tile.out, 0, w->pixels);
         }

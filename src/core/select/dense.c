@@ -86,7 +86,7 @@ static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *k
     if (s->chunks > 1)
         s->panel_group = dc_balanced(
             s->panels, dc_max(1, dc_min(s->panels, (ptrdiff_t)(sums / (double)pixels))));
-    s->window = kept ? pixels : SUM_PIXELS;
+    s->window = SUM_PIXELS;
     s->sum_pixels = kept ? pixels : dc_min(pixels, 2 * SUM_PIXELS - 1);
     s->sum_elements = (size_t)(s->sum_pixels * widest * s->panel_group);
 
