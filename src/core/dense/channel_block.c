@@ -2,7 +2,7 @@
 #include "dense/channel_worker.h"
 #include "staging.h"
 
-static const char *input_at(const dc_channel_call *c, ptrdiff_t image, ptrdiff_t channel)
+static const char *input_at(const dc_dense_call *c, ptrdiff_t image, ptrdiff_t channel)
 {
     return (const char *)c->input->data +
            (image * c->input->stride[0] + channel * c->input->stride[1]) *
@@ -11,7 +11,7 @@ static const char *input_at(const dc_channel_call *c, ptrdiff_t image, ptrdiff_t
 
 void dc_channel_stage(dc_channel_worker *w, ptrdiff_t chunk)
 {
-    const dc_channel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     const dc_schedule *s = c->s;
     const ptrdiff_t channel = chunk * s->chunk;
     const char *source = input_at(c, w->block.image, w->block.group * s->group_in + channel);
@@ -55,7 +55,7 @@ static bool continues(const dc_tensor *t, int axis, ptrdiff_t count)
 
 void dc_channel_begin(dc_channel_worker *w, ptrdiff_t task)
 {
-    const dc_channel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     const dc_schedule *s = c->s;
     w->block = dc_grid_block(&c->grid, task);
     w->pixels = dc_block_pixels(&w->block);

@@ -8,29 +8,23 @@
 
 /* ---- Tables and scratch ---- */
 
-static size_t tap_bytes(const dc_schedule *s)
-{
-    return dc_aligned((size_t)(s->taps * dc_max(1, s->chunk)) * sizeof(int32_t));
-}
-
-static size_t shared_bytes(const dc_problem *p, const dc_schedule *s)
-{
-    (void)p;
-    return 2 * tap_bytes(s);
-}
-
 static size_t block_pixels(const dc_schedule *s)
 {
     return (size_t)(s->block[0] * s->block[1] * s->block[2]);
 }
 
-static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
+static size_t worker_bytes(const dc_problem *p, const dc_schedule *s)
 {
     const size_t bytes = dc_element_bytes(p->element), pixels = block_pixels(s);
     return dc_aligned(s->stage_elements * bytes) + dc_aligned(s->sum_elements * bytes) +
            dc_aligned(pixels * sizeof(int32_t)) +
            dc_aligned((size_t)s->sum_pixels * sizeof(ptrdiff_t)) +
-           dc_aligned(pixels * sizeof(ptrdiff_t)) + sizeof(dc_share);
+           dc_aligned(pixels * sizeof(ptrdiff_t));
+}
+
+static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
+{
+    return dc_dense_thread_bytes(worker_bytes(p, s));
 }
 
 static void lay_out(dc_channel_worker *w, char *scratch)
@@ -80,10 +74,10 @@ static bool fits_in_place(const dc_problem *p, const dc_schedule *s, const dc_te
 static void work(void *context, int thread, int team)
 {
     (void)team; /* may be smaller than c->threads; shares of nobody are taken by others */
-    const dc_channel_call *c = context;
+    const dc_dense_call *c = context;
     const dc_schedule *s = c->s;
     dc_channel_worker w = {.c = c};
-    lay_out(&w, c->scratch + (size_t)thread * (c->thread_bytes - sizeof(dc_share)));
+    lay_out(&w, c->scratch + (size_t)thread * c->worker_bytes);
     ptrdiff_t task = -1, unit, count;
     while (dc_shares_take(c->shares, c->threads, thread, c->grid.slice, 1, &unit, &count)) {
         if (dc_grid_task(&c->grid, unit) != task) {
@@ -102,52 +96,26 @@ static void work(void *context, int thread, int team)
 
 /* ---- One call ---- */
 
+static void prepare(dc_dense_call *c)
+{
+    const dc_problem *p = c->p;
+    const dc_schedule *s = c->s;
+    const ptrdiff_t *stride = c->input->stride;
+    ptrdiff_t staged_step[3], input_step[3];
+    for (int a = 0; a < 3; a++)
+        staged_step[a] = s->span[a].tap_step * s->pitch[a];
+    fill_taps(p, s, staged_step, 1, c->staged_taps);
+    c->may_read_input = fits_in_place(p, s, c->input);
+    for (int a = 0; a < 3 && c->may_read_input; a++)
+        input_step[a] = p->axis[a].dilation * stride[a + 2];
+    if (c->may_read_input)
+        fill_taps(p, s, input_step, stride[1], c->input_taps);
+}
+
 static dc_status execute(const dc_call *given)
 {
-    const dc_problem *p = given->problem;
-    const dc_schedule *s = given->schedule;
-    const dc_tensor *input = given->input;
-    dc_channel_call c = {.p = p,
-                         .s = s,
-                         .kernels = given->kernels,
-                         .packed = given->packed,
-                         .input = input,
-                         .residual = given->residual,
-                         .output = given->output,
-                         .bytes = (ptrdiff_t)dc_element_bytes(p->element)};
-    c.grid = dc_grid_make(p, s, c.kernels, given->batch, given->threads);
-    const int threads = (int)dc_min(given->threads, c.grid.units);
-    c.may_read_input = fits_in_place(p, s, input);
-    c.thread_bytes = thread_bytes(p, s);
-
-    size_t bytes = c.thread_bytes;
-    if (!dc_multiply(&bytes, (size_t)threads))
-        return DC_TOO_LARGE;
-    char local[DC_LOCAL_BYTES] __attribute__((aligned(DC_ALIGNMENT)));
-    char *memory = dc_scratch(bytes + shared_bytes(p, s), local);
-    if (!memory)
-        return DC_NO_MEMORY;
-    int32_t *staged_taps = (int32_t *)(void *)memory;
-    int32_t *input_taps = (int32_t *)(void *)(memory + tap_bytes(s));
-    const ptrdiff_t staged_step[3] = {s->span[0].tap_step * s->pitch[0],
-                                      s->span[1].tap_step * s->pitch[1],
-                                      s->span[2].tap_step * s->pitch[2]};
-    fill_taps(p, s, staged_step, 1, staged_taps);
-    if (c.may_read_input) {
-        const ptrdiff_t step[3] = {p->axis[0].dilation * input->stride[2],
-                                   p->axis[1].dilation * input->stride[3],
-                                   p->axis[2].dilation * input->stride[4]};
-        fill_taps(p, s, step, input->stride[1], input_taps);
-    }
-    c.staged_taps = staged_taps;
-    c.input_taps = input_taps;
-    c.shares = (dc_share *)(void *)(memory + shared_bytes(p, s));
-    c.threads = threads;
-    c.scratch = (char *)(c.shares + threads);
-    dc_shares_begin(c.shares, threads, c.grid.units);
-    dc_parallel(threads, work, &c);
-    dc_scratch_release(memory, local);
-    return DC_OK;
+    return dc_dense_execute(given, worker_bytes(given->problem, given->schedule), prepare,
+                            work);
 }
 
 const dc_family_methods dc_channel_lanes = {
@@ -155,7 +123,7 @@ const dc_family_methods dc_channel_lanes = {
     .name = "channel lanes",
     .casts = true,
     .pack = dc_channel_lanes_pack,
-    .shared_bytes = shared_bytes,
+    .shared_bytes = dc_dense_shared_bytes,
     .thread_bytes = thread_bytes,
     .execute = execute,
     .imbalance = dc_grid_call_imbalance,

@@ -32,7 +32,7 @@ static void sum_chunk(const dc_channel_worker *w, const panel *pn, ptrdiff_t chu
                       ptrdiff_t k0, ptrdiff_t k1, ptrdiff_t p0, ptrdiff_t p1,
                       dc_channel_tile tile, bool activate)
 {
-    const dc_channel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     const dc_schedule *s = c->s;
     const bool whole = s->chunks == 1;
     const ptrdiff_t channel = chunk * s->chunk;
@@ -88,7 +88,7 @@ static void sum_chunk(const dc_channel_worker *w, const panel *pn, ptrdiff_t chu
 static void store_sums(const dc_channel_worker *w, const panel *pn, const char *sums,
                        ptrdiff_t p0, ptrdiff_t p1)
 {
-    const dc_channel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     const dc_tensor *residual = c->residual;
     char *out = dc_block_at(c->p, &w->block, c->output, pn->first);
     const char *add = residual ? dc_block_at(c->p, &w->block, residual, pn->first) : NULL;
@@ -105,7 +105,7 @@ static void store_sums(const dc_channel_worker *w, const panel *pn, const char *
             .out = out + w->out_at[p] * dc_stored_bytes(c->output->storage, c->p->element),
             .pixel_stride = c->output->stride[4],
             .channel_stride = c->output->stride[1],
-            .clamps = c->p->low > -__builtin_inf() || c->p->high < __builtin_inf(),
+            .clamps = c->clamps,
             .low = c->p->low,
             .high = c->p->high,
         };
@@ -127,16 +127,15 @@ static void store_sums(const dc_channel_worker *w, const panel *pn, const char *
 /* A panel whose input channels are staged all at once. */
 void dc_channel_panel(dc_channel_worker *w, ptrdiff_t index)
 {
-    const dc_channel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     const panel pn = panel_at(w, index);
     const ptrdiff_t k_blocks = c->s->k_blocks;
     dc_channel_tile tile = {.low = c->p->low, .high = c->p->high};
     if (c->output->stride[1] == 1 && c->output->storage == DC_AS_COMPUTED && !c->residual &&
         pn.channels == pn.lanes) {
-        const bool activate = c->p->low > -__builtin_inf() || c->p->high < __builtin_inf();
         tile.out = dc_block_at(c->p, &w->block, c->output, pn.first);
         tile.out_at = w->out_at;
-        sum_chunk(w, &pn, 0, 0, k_blocks, 0, w->pixels, tile, activate);
+        sum_chunk(w, &pn, 0, 0, k_blocks, 0, w->pixels, tile, c->clamps);
         return;
     }
     for (ptrdiff_t i = 0; i < c->s->sum_pixels; i++)
@@ -157,7 +156,7 @@ void dc_channel_panel(dc_channel_worker *w, ptrdiff_t index)
 /* Panels whose sums are kept while one chunk of input channels after the other is staged. */
 void dc_channel_panel_group(dc_channel_worker *w, ptrdiff_t index)
 {
-    const dc_channel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     const dc_schedule *s = c->s;
     const ptrdiff_t begin = index * s->panel_group;
     const ptrdiff_t end = dc_min(begin + s->panel_group, s->panels);

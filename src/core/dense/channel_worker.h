@@ -1,32 +1,12 @@
-/* What the files of the family "channel lanes" share: a call, one thread at work on it, and its block. */
+/* What the files of the family "channel lanes" share: one thread at work on a call, and its block. */
 #ifndef DC_CHANNEL_WORKER_H
 #define DC_CHANNEL_WORKER_H
 
-#include "dense/grid.h"
-#include "family.h"
-#include "parallel.h"
-
-/* One call: what its threads share. */
-typedef struct dc_channel_call {
-    const dc_problem *p;
-    const dc_schedule *s;
-    const dc_kernels *kernels;
-    const dc_packed *packed;
-    const dc_tensor *input, *residual, *output;
-    ptrdiff_t bytes;            /* of an element */
-    dc_grid grid;               /* parts: panels, or groups of panels */
-    bool may_read_input;        /* blocks inside the image need no staging */
-    const int32_t *staged_taps; /* offsets of the K products in a staged block ... */
-    const int32_t *input_taps;  /* ... and in the input itself */
-    dc_share *shares;
-    int threads;
-    char *scratch;
-    size_t thread_bytes;
-} dc_channel_call;
+#include "dense/call.h"
 
 /* One thread's scratch, and the block it works on. */
 typedef struct dc_channel_worker {
-    const dc_channel_call *c;
+    const dc_dense_call *c;
     char *stage;
     char *sums;
     int32_t *pixel_at;

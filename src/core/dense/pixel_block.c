@@ -12,7 +12,7 @@ static const char *input_at(const dc_pixel_worker *w, ptrdiff_t channel)
 
 void dc_pixel_stage(dc_pixel_worker *w, ptrdiff_t chunk)
 {
-    const dc_pixel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     const dc_schedule *s = c->s;
     const ptrdiff_t first = chunk * s->chunk;
     dc_phase_planes planes = {.axis = c->p->axis,
@@ -52,7 +52,7 @@ static void use_stage(dc_pixel_worker *w)
 
 static void use_input(dc_pixel_worker *w)
 {
-    const dc_pixel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     const ptrdiff_t *stride = c->input->stride;
     w->in_input = true;
     w->source = input_at(w, 0);
@@ -68,7 +68,7 @@ static void use_input(dc_pixel_worker *w)
 /* Sets the lines for tiles that go straight to the output; whether they can. */
 static bool find_lines(dc_pixel_worker *w)
 {
-    const dc_pixel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     const ptrdiff_t *count = w->block.count, *stride = c->output->stride;
     const ptrdiff_t flat = (count[1] - 1) * w->row + count[2];
     const bool follow = count[1] == 1 || (count[2] == w->row && stride[3] == w->row);
@@ -112,7 +112,7 @@ static bool wastes_little(const dc_pixel_worker *w)
 
 void dc_pixel_begin(dc_pixel_worker *w, ptrdiff_t task)
 {
-    const dc_pixel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     bool inside = c->may_read_input;
     w->block = dc_grid_block(&c->grid, task);
     w->block.group *= c->s->bundle;

@@ -9,22 +9,15 @@
 
 /* ---- Tables and scratch ---- */
 
-static size_t tap_bytes(const dc_schedule *s)
+static size_t worker_bytes(const dc_problem *p, const dc_schedule *s)
 {
-    return dc_aligned((size_t)(s->taps * s->chunk) * sizeof(int32_t));
-}
-
-static size_t shared_bytes(const dc_problem *p, const dc_schedule *s)
-{
-    (void)p;
-    return 2 * tap_bytes(s);
+    const size_t bytes = dc_element_bytes(p->element);
+    return dc_aligned(s->stage_elements * bytes) + dc_aligned(s->sum_elements * bytes);
 }
 
 static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
 {
-    const size_t bytes = dc_element_bytes(p->element);
-    return dc_aligned(s->stage_elements * bytes) + dc_aligned(s->sum_elements * bytes) +
-           sizeof(dc_share);
+    return dc_dense_thread_bytes(worker_bytes(p, s));
 }
 
 static void lay_out(dc_pixel_worker *w, char *scratch)
@@ -37,9 +30,9 @@ static void lay_out(dc_pixel_worker *w, char *scratch)
 static void work(void *context, int thread, int team)
 {
     (void)team; /* may be smaller than c->threads; shares of nobody are taken by others */
-    const dc_pixel_call *c = context;
+    const dc_dense_call *c = context;
     dc_pixel_worker w = {.c = c};
-    lay_out(&w, c->scratch + (size_t)thread * (c->thread_bytes - sizeof(dc_share)));
+    lay_out(&w, c->scratch + (size_t)thread * c->worker_bytes);
     const ptrdiff_t slice = c->grid.slice;
     ptrdiff_t task = -1, unit, count;
     while (dc_shares_take(c->shares, c->threads, thread, slice, slice, &unit, &count)) {
@@ -55,45 +48,19 @@ static void work(void *context, int thread, int team)
 
 /* ---- One call ---- */
 
+static void prepare(dc_dense_call *c)
+{
+    dc_pixel_staged_taps(c->p, c->s, c->staged_taps);
+    c->may_read_input = dc_pixel_fits_in_place(c);
+    c->aligns = dc_pixel_aligns(c);
+    if (c->may_read_input)
+        dc_pixel_input_taps(c, c->input_taps);
+}
+
 static dc_status execute(const dc_call *given)
 {
-    const dc_problem *p = given->problem;
-    const dc_schedule *s = given->schedule;
-    dc_pixel_call c = {.p = p,
-                       .s = s,
-                       .kernels = given->kernels,
-                       .packed = given->packed,
-                       .input = given->input,
-                       .residual = given->residual,
-                       .output = given->output,
-                       .bytes = (ptrdiff_t)dc_element_bytes(p->element),
-                       .clamps = p->low > -__builtin_inf() || p->high < __builtin_inf(),
-                       .grid = dc_grid_make(p, s, given->kernels, given->batch, given->threads),
-                       .thread_bytes = thread_bytes(p, s)};
-    const int threads = (int)dc_min(given->threads, c.grid.units);
-    size_t bytes = c.thread_bytes;
-    if (!dc_multiply(&bytes, (size_t)threads))
-        return DC_TOO_LARGE;
-    char local[DC_LOCAL_BYTES] __attribute__((aligned(DC_ALIGNMENT)));
-    char *memory = dc_scratch(bytes + shared_bytes(p, s), local);
-    if (!memory)
-        return DC_NO_MEMORY;
-    int32_t *staged_taps = (int32_t *)(void *)memory;
-    int32_t *input_taps = (int32_t *)(void *)(memory + tap_bytes(s));
-    dc_pixel_staged_taps(p, s, staged_taps);
-    c.may_read_input = dc_pixel_fits_in_place(&c);
-    c.aligns = dc_pixel_aligns(&c);
-    if (c.may_read_input)
-        dc_pixel_input_taps(&c, input_taps);
-    c.staged_taps = staged_taps;
-    c.input_taps = input_taps;
-    c.shares = (dc_share *)(void *)(memory + shared_bytes(p, s));
-    c.threads = threads;
-    c.scratch = (char *)(c.shares + threads);
-    dc_shares_begin(c.shares, threads, c.grid.units);
-    dc_parallel(threads, work, &c);
-    dc_scratch_release(memory, local);
-    return DC_OK;
+    return dc_dense_execute(given, worker_bytes(given->problem, given->schedule), prepare,
+                            work);
 }
 
 const dc_family_methods dc_pixel_lanes = {
@@ -101,7 +68,7 @@ const dc_family_methods dc_pixel_lanes = {
     .name = "pixel lanes",
     .casts = true,
     .pack = dc_pixel_lanes_pack,
-    .shared_bytes = shared_bytes,
+    .shared_bytes = dc_dense_shared_bytes,
     .thread_bytes = thread_bytes,
     .execute = execute,
     .imbalance = dc_grid_call_imbalance,

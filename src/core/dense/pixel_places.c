@@ -38,7 +38,7 @@ void dc_pixel_staged_taps(const dc_problem *p, const dc_schedule *s, int32_t *ta
     repeat_taps(s, s->channel_pitch, table);
 }
 
-void dc_pixel_input_taps(const dc_pixel_call *c, int32_t *table)
+void dc_pixel_input_taps(const dc_dense_call *c, int32_t *table)
 {
     const dc_axis *axis = c->p->axis;
     const ptrdiff_t *stride = c->input->stride;
@@ -52,7 +52,7 @@ void dc_pixel_input_taps(const dc_pixel_call *c, int32_t *table)
     repeat_taps(c->s, stride[1], table);
 }
 
-bool dc_pixel_fits_in_place(const dc_pixel_call *c)
+bool dc_pixel_fits_in_place(const dc_dense_call *c)
 {
     enum { FEW_TAPS = 2, L1_WAY = 4096 }; /* channels a way apart share one set of the L1 */
     const dc_axis *axis = c->p->axis;
@@ -68,13 +68,13 @@ bool dc_pixel_fits_in_place(const dc_pixel_call *c)
     return reach < INT32_MAX;
 }
 
-bool dc_pixel_may_store(const dc_pixel_call *c)
+bool dc_pixel_may_store(const dc_dense_call *c)
 {
     return c->s->chunks == 1 && c->s->bundle == 1 && !c->residual &&
            c->output->storage == DC_AS_COMPUTED && c->output->stride[4] == 1;
 }
 
-bool dc_pixel_aligns(const dc_pixel_call *c)
+bool dc_pixel_aligns(const dc_dense_call *c)
 {
     const dc_axis *axis = c->p->axis;
     const ptrdiff_t *from = c->input->stride, *to = c->output->stride;

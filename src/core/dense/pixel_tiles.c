@@ -25,7 +25,7 @@ static tile tile_at(const dc_pixel_worker *w, ptrdiff_t index)
 static dc_pixel_tile products(const dc_pixel_worker *w, const tile *t, ptrdiff_t tiles,
                               ptrdiff_t chunk)
 {
-    const dc_pixel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     const dc_schedule *s = c->s;
     const ptrdiff_t first = chunk * s->chunk;
     return (dc_pixel_tile){
@@ -91,7 +91,7 @@ static void sum_pixels(const dc_pixel_worker *w, dc_pixel_tile k, const char *so
 static void store_run(const dc_pixel_worker *w, const tile *t, ptrdiff_t z, ptrdiff_t y,
                       ptrdiff_t length, const char *sums, ptrdiff_t sum_pitch)
 {
-    const dc_pixel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     const dc_tensor *out = c->output, *add = c->residual;
     const ptrdiff_t at = z * out->stride[2] + y * out->stride[3];
     dc_store store = {
@@ -125,7 +125,7 @@ static void store_run(const dc_pixel_worker *w, const tile *t, ptrdiff_t z, ptrd
 static int stored_products(const dc_pixel_worker *w, ptrdiff_t begin, ptrdiff_t end,
                            dc_pixel_tile sizes[2])
 {
-    const dc_pixel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     const ptrdiff_t larger = c->s->group_out % c->s->panels;
     const ptrdiff_t change = begin < larger ? dc_min(larger, end) : end;
     int count = 0;
@@ -146,7 +146,7 @@ static int stored_products(const dc_pixel_worker *w, ptrdiff_t begin, ptrdiff_t 
  * over the same pixels, and meanwhile fetch the next ones; a single one goes down all lines. */
 static void run_stored(const dc_pixel_worker *w, ptrdiff_t begin, ptrdiff_t end)
 {
-    const dc_pixel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     const ptrdiff_t lanes = c->kernels->lanes, *stride = c->output->stride;
     dc_pixel_tile sizes[2];
     const int count = stored_products(w, begin, end, sizes);
@@ -177,7 +177,7 @@ static void run_stored(const dc_pixel_worker *w, ptrdiff_t begin, ptrdiff_t end)
  * channels after the other is staged. */
 static void run_summed(dc_pixel_worker *w, ptrdiff_t begin, ptrdiff_t end)
 {
-    const dc_pixel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     const dc_schedule *s = c->s;
     const ptrdiff_t tile_bytes = (ptrdiff_t)s->sum_elements / s->panel_group * c->bytes;
     for (ptrdiff_t first = begin; first < end; first += s->panel_group)
@@ -202,7 +202,7 @@ static void run_summed(dc_pixel_worker *w, ptrdiff_t begin, ptrdiff_t end)
 /* All groups of a bundle, one tile each, and then their channels together. */
 static void run_bundle(const dc_pixel_worker *w)
 {
-    const dc_pixel_call *c = w->c;
+    const dc_dense_call *c = w->c;
     const dc_schedule *s = c->s;
     for (ptrdiff_t z = 0; z < w->block.count[0]; z++) {
         char *sums = w->sums + z * s->depth_sums * c->bytes;

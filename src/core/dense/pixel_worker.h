@@ -1,37 +1,15 @@
-/* What the files of the family "pixel lanes" share: a call, one thread at work on it, and its block. */
+/* What the files of the family "pixel lanes" share: one thread at work on a call, and its block. */
 #ifndef DC_PIXEL_WORKER_H
 #define DC_PIXEL_WORKER_H
 
-#include "dense/grid.h"
-#include "family.h"
-#include "parallel.h"
-
-/* One call: what its threads share. */
-typedef struct dc_pixel_call {
-    const dc_problem *p;
-    const dc_schedule *s;
-    const dc_kernels *kernels;
-    const dc_packed *packed;
-    const dc_tensor *input, *residual, *output;
-    ptrdiff_t bytes; /* of an element */
-    dc_grid grid;    /* parts: tiles, or groups of tiles, of output channels */
-    bool clamps;
-    bool may_read_input;        /* blocks inside the image need no staging */
-    bool aligns;                /* see dc_pixel_aligns */
-    const int32_t *staged_taps; /* [channel of a chunk][tap]: offsets in a staged block ... */
-    const int32_t *input_taps;  /* ... and in the input itself */
-    dc_share *shares;
-    int threads;
-    char *scratch;
-    size_t thread_bytes;
-} dc_pixel_call;
+#include "dense/call.h"
 
 /* One thread's scratch, and the block it works on. A line is a run of outputs that are neighbours in
  * the source as well: a row, or all rows of one depth where rows of the output follow each other
  * just as those of the source do. Sums that go to scratch first count all positions from the first
  * output to the last as one line, and those between two rows are dropped. */
 typedef struct dc_pixel_worker {
-    const dc_pixel_call *c;
+    const dc_dense_call *c;
     char *stage, *sums;
     /* the block */
     dc_block block;
@@ -57,18 +35,18 @@ DC_INLINE ptrdiff_t dc_pixel_depth_pitch(const dc_schedule *s)
 /* Offsets of the products of a chunk, [channel][tap], in a staged block and in the input. */
 void dc_pixel_staged_taps(const dc_problem *problem, const dc_schedule *schedule,
                           int32_t *table);
-void dc_pixel_input_taps(const dc_pixel_call *call, int32_t *table);
+void dc_pixel_input_taps(const dc_dense_call *call, int32_t *table);
 
 /* Reading the input in place pays where a value meets few taps; staging would copy it for little. It
  * needs neighbouring outputs to read neighbouring elements, and offsets that fit. */
-bool dc_pixel_fits_in_place(const dc_pixel_call *call);
+bool dc_pixel_fits_in_place(const dc_dense_call *call);
 
 /* Whether tiles go straight to the output: its pixels must be neighbours. */
-bool dc_pixel_may_store(const dc_pixel_call *call);
+bool dc_pixel_may_store(const dc_dense_call *call);
 
 /* Whether blocks follow each other as one line of outputs, in the input as well, which lies such that
  * the vectors of all channels and taps are aligned wherever one is. */
-bool dc_pixel_aligns(const dc_pixel_call *call);
+bool dc_pixel_aligns(const dc_dense_call *call);
 
 /* Turns to a block of outputs, and stages it unless that goes chunk by chunk. */
 void dc_pixel_begin(dc_pixel_worker *worker, ptrdiff_t task);
