@@ -86,6 +86,7 @@ CUTS = {
     "panels of whole vectors": ((1, 64, 9, 11), (64, 64, 3, 3), {"padding": 1}),
     "panels of unequal width": ((2, 40, 7, 7), (96, 40, 3, 3), {}),
     "rows that follow each other": ((1, 300, 7, 9), (48, 300, 1, 1), {}),
+    "three channels, read where they are": ((2, 3, 67, 61), (64, 3, 11, 11), {"stride": 4}),
     "rows taken apart": ((1, 300, 9, 9), (48, 300, 1, 1), {"stride": 2}),
     "700 channels": ((1, 700, 5, 5), (20, 700, 3, 3), {"padding": 1}),
     "1500 channels": ((1, 1500, 5, 5), (7, 1500, 3, 3), {"padding": "same", "stride": 2}),

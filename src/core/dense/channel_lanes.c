@@ -53,14 +53,16 @@ static void fill_taps(const dc_problem *p, const dc_schedule *s, const ptrdiff_t
             }
 }
 
-/* Reading the input in place needs channels side by side (or a single one), and offsets that fit.
+/* Reading the input in place needs channels side by side or few of them, and offsets that fit.
  * Strides and dilations that leave the input take no step in place, but their products are formed. */
 static bool fits_in_place(const dc_problem *p, const dc_schedule *s, const dc_tensor *input)
 {
+    enum { FEW_CHANNELS = 4 };
     const ptrdiff_t *stride = input->stride;
-    if (input->storage != DC_AS_COMPUTED || (stride[1] != 1 && s->group_in > 1))
+    if (input->storage != DC_AS_COMPUTED || (stride[1] != 1 && s->group_in > FEW_CHANNELS))
         return false;
-    double reach = (double)s->group_in;
+    const double plane = (double)stride[1];
+    double reach = (plane < 0 ? -plane : plane) * (double)s->group_in;
     for (int a = 0; a < 3; a++) {
         const dc_axis *axis = &p->axis[a];
         const double step = (double)stride[a + 2];
