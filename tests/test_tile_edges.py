@@ -86,6 +86,7 @@ CUTS = {
     "panels of whole vectors": ((1, 64, 9, 11), (64, 64, 3, 3), {"padding": 1}),
     "panels of unequal width": ((2, 40, 7, 7), (96, 40, 3, 3), {}),
     "rows that follow each other": ((1, 300, 7, 9), (48, 300, 1, 1), {}),
+    "three channels, read where they are": ((2, 3, 67, 61), (64, 3, 11, 11), {"stride": 4}),
     "rows taken apart": ((1, 300, 9, 9), (48, 300, 1, 1), {"stride": 2}),
     "700 channels": ((1, 700, 5, 5), (20, 700, 3, 3), {"padding": 1}),
     "1500 channels": ((1, 1500, 5, 5), (7, 1500, 3, 3), {"padding": "same", "stride": 2}),
@@ -144,6 +145,36 @@ def test_the_dense_families_are_among_the_cuts(isa):
         plan = _execute.prepare(spec, x_shape, np.dtype("f4"), isa, packs_once=True).plan
         families.add(plan.family)
     assert families >= {"channel lanes", "pixel lanes"}
+
+
+# Read in place, where every channel is a whole number of lines of the cache.
+LINES = {
+    "an image": ((2, 40, 8, 30), (70, 40, 1, 1), {}),
+    "a signal": ((1, 24, 1600), (20, 24, 2), {"dilation": 32}),
+    "a volume": ((1, 12, 3, 16, 10), (30, 12, 1, 1, 1), {}),
+    "two rows": ((1, 8, 33, 16), (9, 8, 2, 1), {}),
+    "many small images": ((9, 6, 4, 4), (8, 6, 1, 1), {}),
+}
+
+
+@both_dtypes
+@pytest.mark.parametrize("name", LINES)
+def test_every_place_of_the_input_in_a_line_of_the_cache(isa, name, dtype):
+    """Vectors, and with them the blocks of threads, begin where lines do."""
+    x_shape, w_shape, options = LINES[name]
+    x, w, b, expected = data(x_shape, w_shape, **options)
+    function, item = CONV[len(w_shape) - 2], np.dtype(dtype).itemsize
+    memory = np.empty(x.size + 2 * 64 // item, dtype)
+    for place in range(64 // item):
+        first = (-memory.ctypes.data // item + place) % (64 // item)
+        there = memory[first : first + x.size].reshape(x.shape)
+        there[...] = x
+        for threads in (1, 2, 3, 7):
+            y = function(
+                there, w.astype(dtype), b.astype(dtype), threads=threads,
+                algorithm="direct", **options,
+            )  # fmt: skip
+            np.testing.assert_array_equal(y, expected, err_msg=f"{place} {threads}")
 
 
 @both_layouts

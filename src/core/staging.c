@@ -107,7 +107,9 @@ void dc_stage_positions(const dc_staging *g, const dc_positions at[3],
                             .source = source_at(g, from + r->source * g->strides[3]),
                             .position_stride = r->step * g->strides[3],
                             .channel_stride = g->strides[0],
-                            .ahead = joined > 1 ? 0 : g->strides[2], /* the next row */
+                            /* the next channels, or the next row */
+                            .ahead =
+                                joined > 1 ? g->kernels->lanes * g->strides[0] : g->strides[2],
                             .out = to,
                             .pitch = pitch[2],
                             .gaps = true,

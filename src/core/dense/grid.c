@@ -47,13 +47,14 @@ static ptrdiff_t side(const dc_grid *g, int axis)
 
 /* ---- Who has how much to do ---- */
 
-static double pixels_before(const dc_grid *g, ptrdiff_t task)
+/* Pixels of the images before a block's first one. */
+static double pixels_before(const dc_grid *g, const dc_block *b)
 {
-    const dc_block b = dc_grid_block(g, task);
-    const double image = (double)(b.image * g->groups + b.group);
-    double pixels = (double)b.first[2];
-    pixels = pixels * (double)b.count[1] + (double)(b.first[1] * g->out[2]);
-    pixels = pixels * (double)b.count[0] + (double)b.first[0] * (double)(g->out[1] * g->out[2]);
+    const double image = (double)(b->image * g->groups + b->group);
+    double pixels = (double)b->first[2];
+    pixels = pixels * (double)b->count[1] + (double)(b->first[1] * g->out[2]);
+    pixels =
+        pixels * (double)b->count[0] + (double)b->first[0] * (double)(g->out[1] * g->out[2]);
     return pixels + image * (double)g->out[0] * (double)(g->out[1] * g->out[2]);
 }
 
@@ -69,17 +70,21 @@ static double channels_before(const dc_schedule *s, const dc_kernels *kernels, p
     return (double)(first * kernels->lanes);
 }
 
-/* What a call costs: a pixel of a channel, and of a block that is staged. */
+/* What a call costs: its pixels, those of all groups, and for each of them the output channels and what is
+ * staged, which takes as long as so many channels. */
 typedef struct {
     const dc_schedule *s;
     const dc_kernels *kernels;
-    double channels, staged;
+    double pixels, channels, staged;
 } prices;
 
 static prices prices_of(const dc_problem *p, const dc_schedule *s, const dc_kernels *kernels,
                         const dc_grid *g)
 {
-    prices r = {s, kernels, channels_before(s, kernels, g->parts), 0};
+    prices r = {s, kernels, (double)(g->tasks / (g->blocks[0] * g->blocks[1] * g->blocks[2])),
+                channels_before(s, kernels, g->parts), 0};
+    for (int a = 0; a < 3; a++)
+        r.pixels *= (double)g->out[a];
     if (s->chunks == 1) { /* otherwise parts are staged one by one, whoever computes them */
         const dc_block_choice c = {.p = p, .family = s->family};
         r.staged = (p->layout == DC_CHANNELS_FIRST ? TRANSPOSED : COPIED) * kernels->lanes /
@@ -90,41 +95,53 @@ static prices prices_of(const dc_problem *p, const dc_schedule *s, const dc_kern
     return r;
 }
 
-/* Of the units before `unit`, all parts of a task together. */
-static double work_before(const dc_grid *g, const prices *r, ptrdiff_t unit)
+/* Where one thread's units end and the next one's begin: the work before, and the pixels that are staged
+ * up to there if the block in between is left to the next thread, and if it is not. */
+typedef struct {
+    double work, without, with;
+} border;
+
+static border border_at(const dc_grid *g, const prices *r, ptrdiff_t unit)
 {
-    const ptrdiff_t task = unit / g->parts;
-    double work = pixels_before(g, task) * r->channels;
-    if (unit % g->parts) {
-        const dc_block b = dc_grid_block(g, task);
-        work +=
-            (double)dc_block_pixels(&b) * channels_before(r->s, r->kernels, unit % g->parts);
+    const ptrdiff_t part = unit % g->parts;
+    const dc_block b = dc_grid_block(g, unit / g->parts);
+    const double before = pixels_before(g, &b);
+    border at = {before * r->channels, before, before};
+    if (part) {
+        const double pixels = (double)dc_block_pixels(&b);
+        at.work += pixels * channels_before(r->s, r->kernels, part);
+        at.with += pixels;
     }
-    return work;
+    return at;
 }
 
-/* Of thread t. Blocks that two threads share are staged by both. */
-static double work_of(const dc_grid *g, const prices *r, int threads, int t)
+/* Every thread has a slice of all blocks, and stages them all. */
+static double slowest_slice(const dc_grid *g, const prices *r, int threads, double *mean)
 {
-    const ptrdiff_t begin = dc_split(g->units, threads, t);
-    const ptrdiff_t end = dc_split(g->units, threads, t + 1);
-    if (g->slice < g->parts) { /* every thread has a slice of all blocks */
+    double most = 0;
+    for (int t = 0; t < threads; t++) {
         const double from = channels_before(r->s, r->kernels, t * g->slice);
         const double to = channels_before(r->s, r->kernels, (t + 1) * g->slice);
-        return pixels_before(g, g->tasks) * (to - from + r->staged);
+        const double own = r->pixels * (to - from + r->staged);
+        most = own > most ? own : most;
     }
-    const double staged =
-        pixels_before(g, dc_ceil_div(end, g->parts)) - pixels_before(g, begin / g->parts);
-    return work_before(g, r, end) - work_before(g, r, begin) + staged * r->staged;
+    *mean = r->pixels * (r->channels / threads + r->staged);
+    return most;
 }
 
+/* Blocks that two threads share are staged by both. */
 static double slowest(const dc_grid *g, const prices *r, int threads, double *mean)
 {
+    if (g->slice < g->parts)
+        return slowest_slice(g, r, threads, mean);
     double most = 0, total = 0;
+    border begin = {0, 0, 0};
     for (int t = 0; t < threads; t++) {
-        const double work = work_of(g, r, threads, t);
-        most = work > most ? work : most;
-        total += work;
+        const border end = border_at(g, r, dc_split(g->units, threads, t + 1));
+        const double own = end.work - begin.work + (end.with - begin.without) * r->staged;
+        most = own > most ? own : most;
+        total += own;
+        begin = end;
     }
     *mean = total / threads;
     return most;
@@ -191,7 +208,7 @@ dc_grid dc_grid_make(const dc_problem *p, const dc_schedule *s, const dc_kernels
             sliced.slice = g.parts / threads;
             consider(&sliced, &r, threads, &least, &best);
         }
-        const double work = usual * work_before(&g, &r, g.units) * (1 + r.staged / r.channels);
+        const double work = usual * r.pixels * (r.channels + r.staged);
         if (least <= FAIR * work / threads || !cut(&g, batch))
             break;
     }

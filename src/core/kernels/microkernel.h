@@ -369,7 +369,8 @@ DC_INLINE bool dc_has_depthwise_tiles(ptrdiff_t columns, ptrdiff_t stride)
 
 typedef struct dc_kernels {
     int lanes;
-    int stage_bytes;   /* a staged block fills the L2 together with a block of weights */
+    int stage_bytes;   /* a staged block fills the L2 together with ... */
+    int weight_bytes;  /* ... a block of weights, which all tiles of the block reuse */
     int panel_vectors; /* channel lanes: vectors of a panel, and ... */
     int tile_pixels[DC_TILE_VECTORS + 1]; /* ... tallest tile for 1..4 vectors */
     int pixel_channels;                   /* pixel lanes: most channels of a tile, and ... */

@@ -5,10 +5,8 @@
 /* ---- Constants, fitted on processors with 32 KiB of L1 and 512 KiB or more of L2 per core. ---- */
 enum {
     SUM_BYTES = 96 * 1024, /* unfinished sums of one block */
-    WEIGHT_BYTES = 40 *
-        1024,        /* per vector of a usual panel: weights reused by all tiles of a block */
-    SUM_PIXELS = 48, /* pixels summed and then stored from L1: whole tiles and vectors */
-    L1_SET_BYTES = 256,       /* positions this far apart meet in few sets of the L1 */
+    SUM_PIXELS = 48,       /* pixels summed and then stored from L1: whole tiles and vectors */
+    L1_SET_BYTES = 256,    /* positions this far apart meet in few sets of the L1 */
     CHANNEL_SET_BYTES = 1024, /* the same for channels */
     L1_WAY = 4096,            /* channels a multiple of this apart share one set of the L1 */
 };
@@ -75,7 +73,7 @@ static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *k
 
     const ptrdiff_t steps = s->chunks == 1 ? dc_max(1, s->taps * s->group_in) : s->taps;
     const ptrdiff_t row = s->chunks == 1 ? widest : widest * s->chunk;
-    const ptrdiff_t reused = WEIGHT_BYTES * kernels->panel_vectors / (row * (ptrdiff_t)bytes);
+    const ptrdiff_t reused = kernels->weight_bytes / (row * (ptrdiff_t)bytes);
     s->k_block = dc_balanced(steps, dc_min(steps, dc_max(1, reused)));
     s->k_blocks = dc_ceil_div(steps, s->k_block);
 
@@ -88,7 +86,7 @@ static dc_status schedule_channel_lanes(const dc_problem *p, const dc_kernels *k
     if (s->chunks > 1)
         s->panel_group = dc_balanced(
             s->panels, dc_max(1, dc_min(s->panels, (ptrdiff_t)(sums / (double)pixels))));
-    s->window = kept ? pixels : SUM_PIXELS;
+    s->window = SUM_PIXELS;
     s->sum_pixels = kept ? pixels : dc_min(pixels, 2 * SUM_PIXELS - 1);
     s->sum_elements = (size_t)(s->sum_pixels * widest * s->panel_group);
 
