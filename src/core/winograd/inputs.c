@@ -130,11 +130,12 @@ ptrdiff_t dc_winograd_slice(dc_winograd_worker *w, ptrdiff_t depth, ptrdiff_t fi
     const dc_axis *axis = &c->p->axis[0];
     ptrdiff_t slice = 0;
     for (ptrdiff_t i = 0; i < c->w->slices; i++) {
-        const ptrdiff_t held = w->slice_at[i], ahead = held - first;
+        const ptrdiff_t held = w->slice_at[i];
         if (held == depth)
             return i;
-        const bool needed = held != DC_NO_SLICE && ahead >= 0 && ahead % axis->dilation == 0 &&
-                            ahead / axis->dilation < axis->kernel;
+        const bool needed = held >= first && held != DC_NO_SLICE &&
+                            (held - first) % axis->dilation == 0 &&
+                            (held - first) / axis->dilation < axis->kernel;
         if (!needed)
             slice = i;
     }
