@@ -16,7 +16,7 @@ enum {
     SET_BYTES = 256, /* rows this far apart meet in few sets of a cache */
 };
 /* Cycles, fitted by measurement (Zen 5, AVX-512). */
-static const double DIRECT_EFFICIENCY = 0.84, PRODUCTS_EFFICIENCY = 0.85;
+static const double DIRECT_EFFICIENCY = 0.84, PRODUCTS_EFFICIENCY = 0.8;
 static const double DIRECT_SUM = 3; /* storing a vector of sums */
 static const double PACKED = 0.6;   /* a gradient */
 static const double BLOCK_SUM =
