@@ -69,7 +69,12 @@ def ours(problem: Problem, **options: Any) -> Call | None:
         if options.get("layout") != "channels_last":
             return lambda: layer(x)
         last = np.ascontiguousarray(np.moveaxis(x, 1, -1))
-        return lambda: np.moveaxis(layer(last), -1, 1)
+
+        def call() -> Callable[[], Any]:
+            y = layer(last)
+            return lambda: np.moveaxis(y, -1, 1)
+
+        return call
     function = getattr(grad, f"conv{dims}d_{problem.direction}")
     if problem.direction == "input":
         return lambda: function(x.shape, weight, problem.gradient, **problem.geometry)
