@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import directconv
 from directconv import _execute
 from directconv._spec import ConvSpec
 from support import CONV, DTYPES, NUMPY_MODES, in_double, integers, same_bits
@@ -40,7 +41,7 @@ def family(isa, x_shape, w_shape, stride=1, layout="channels_first", dtype="floa
 def test_what_it_serves(isa):
     assert family(isa, (1, 8, 20, 20), (8, 1, 3, 3)) == "depthwise"
     assert family(isa, (1, 8, 20), (8, 1, 3)) in ("depthwise", "row taps")
-    assert family(isa, (1, 8, 5), (8, 1, 3)) == "depthwise"
+    assert family(isa, (1, 2, 5), (2, 1, 3)) == "depthwise"
     assert family(isa, (1, 20, 20, 1), (1, 1, 3, 3), layout="channels_last") == "depthwise"
     assert family(isa, (1, 8, 20, 20), (8, 1, 3, 3), stride=(2, 1)) == "depthwise"
     assert family(isa, (1, 2, 20, 20), (2, 1, 3, 3), stride=2) == "depthwise"
@@ -97,6 +98,38 @@ def test_kernels_that_slide_over_every_height(isa, dtype):
             check((2, 3, height, 35), (3, 1, size, size), dtype, stride=2, **options)
     check((1, 2, 30, 33), (2, 1, 5, 5), dtype, padding=6, dilation=(3, 1))
     check((1, 2, 30, 33), (2, 1, 5, 5), dtype, padding=6, dilation=(1, 3))
+
+
+def placed(array, offset):
+    """An equal array, `offset` elements past a line of the cache, and what lies around it."""
+    memory = np.full(array.size + 64, np.nan, array.dtype)
+    start = -memory.ctypes.data % 64 // array.itemsize + offset
+    inside = memory[start : start + array.size].reshape(array.shape)
+    inside[...] = array
+    around = [memory[:start], memory[start + array.size :]]
+    return inside, around
+
+
+@both_dtypes
+@pytest.mark.parametrize("width", [96, 112, 160, 9008])
+def test_rows_that_begin_amid_a_line(isa, dtype, width):
+    """Wherever arrays begin, bits are the same, and nothing beside them is read or written."""
+    rng = np.random.default_rng(width)
+    x, w = integers(rng, (2, 3, 5, width), dtype), integers(rng, (3, 1, 3, 3), dtype)
+    for padding, mode in (
+        (1, "zeros"),
+        (((2, 0), (3, 18)), "zeros"),
+        (2, "reflect"),
+        (0, "zeros"),
+    ):
+        options = {"padding": padding, "padding_mode": mode, "groups": 3}
+        expected = in_double(x, w, **options)
+        for offset in (0, 1, 4, 7, 15):
+            given, _ = placed(x, offset)
+            out, around = placed(np.zeros(expected.shape, dtype), (3 * offset + 1) % 16)
+            CONV[2](given, w, out=out, algorithm="direct", threads=2, **options)
+            np.testing.assert_array_equal(out, expected)
+            assert all(np.isnan(part).all() for part in around)
 
 
 @pytest.mark.parametrize("size", [3, 5, 7])
@@ -199,3 +232,15 @@ def test_values_that_are_not_finite_stay_in_their_windows(isa, value):
                 columns = slice(max(column - reach, 0), column + reach + 1)
                 expected[0, 1, max(row - reach, 0) : row + reach + 1, columns] = True
             np.testing.assert_array_equal(~np.isfinite(y), expected)
+
+
+@pytest.mark.parametrize("size", [3, 5, 9])
+@pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
+def test_images_are_not_copied(size, layout):
+    """Only ends of rows are staged, or a band of rows: scratch does not grow with the image."""
+    weight = np.ones((1, 1, size, size), np.float32)
+    layer = directconv.Conv2d(weight, padding=size // 2, layout=layout, algorithm="direct")
+    for height in (500, 4000):
+        shape = (height, 3840, 1) if layout == "channels_last" else (1, height, 3840)
+        assert layer.algorithm_for(shape) == "direct"
+        assert layer.workspace_bytes(shape, threads=1) < 256 * 1024

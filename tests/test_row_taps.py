@@ -63,12 +63,13 @@ def family(x_shape, w_shape, **options):
 def test_which_layers_it_serves():
     assert family((1, 1, 1000), (1, 1, 64)) == "row taps"
     assert family((1, 5, 1000), (10, 1, 64), groups=5) == "row taps"
+    assert family((1, 5, 1000), (5, 1, 3), groups=5, dilation=64) == "row taps"
     assert family((1, 1000, 1), (1, 1, 64), layout="channels_last") == "row taps"
     assert family((1, 1, 1, 1000), (1, 1, 1, 64)) == "row taps"
     assert family((1, 1, 1000, 1), (1, 1, 64, 1)) == "row taps"
     for other in (
         family((1, 1, 1000), (1, 1, 64), stride=2),
-        family((1, 1, 1000), (1, 1, 64), dilation=2),
+        family((1, 1, 100_000), (1, 1, 64), dilation=100),  # more than is staged together
         family((1, 2, 1000), (1, 2, 64)),
         family((1, 1, 9, 1000), (1, 1, 1, 64)),
         family((1, 1, 7), (1, 1, 3)),  # fewer outputs than two vectors of four
@@ -87,6 +88,20 @@ def test_all_numbers_of_taps(isa, rng, taps, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dilation", [2, 3, 16, 64, 2048])
+def test_dilation(isa, rng, dilation, dtype):
+    """Tiles of every width, one block and several, beside and beyond the reach of the taps."""
+    for length, taps in ((33, 3), (64, 2), (191, 5), (193, 3), (400, 3), (4097, 3), (9000, 2)):
+        x, w = integers(rng, (2, 3, length), dtype), integers(rng, (6, 1, taps), dtype)
+        for padding in ("same", (taps - 1) * dilation + 1, ((0, dilation * (taps - 1)),)):
+            options = {"padding": padding, "groups": 3, "dilation": dilation}
+            one = directconv.conv1d(x, w, **options, algorithm="direct", threads=1)
+            np.testing.assert_array_equal(one, in_double(x, w, **options))
+            two = directconv.conv1d(x, w, **options, algorithm="direct", threads=2)
+            assert same_bits(one, two)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("length", LENGTHS)
 def test_all_lengths(isa, rng, length, dtype):
     for taps in FEW if length < 1000 else (3, 40):
@@ -99,10 +114,11 @@ def test_all_lengths(isa, rng, length, dtype):
 
 @pytest.mark.parametrize("mode", NUMPY_MODES)
 @pytest.mark.parametrize("x_step", [1, 3, -1])
-def test_padding_strides_residual_and_activation(isa, rng, mode, x_step):
+@pytest.mark.parametrize("dilation", [1, 7])
+def test_padding_strides_residual_and_activation(isa, rng, mode, x_step, dilation):
     x = integers(rng, (2, 3, 900))[:, :, ::x_step]
     w, b = integers(rng, (6, 1, 21)), integers(rng, 6)
-    options = {"padding": [(700, 30)], "padding_mode": mode, "groups": 3}
+    options = {"padding": [(700, 30)], "padding_mode": mode, "groups": 3, "dilation": dilation}
     if mode == "constant":
         options["padding_value"] = 2.0
     expected = in_double(x, w, b, **options)
@@ -125,6 +141,8 @@ def test_values_that_are_not_finite_reach_only_their_windows(isa, rng):
     wrong = np.isnan(y)
     assert np.flatnonzero(wrong).tolist() == list(range(214, 251))
     np.testing.assert_array_equal(y[~wrong], expected[~wrong])
+    apart = directconv.conv1d(x, w[..., :4], dilation=11, algorithm="direct")
+    assert np.flatnonzero(np.isnan(apart)).tolist() == [250 - 33, 250 - 22, 250 - 11, 250]
 
 
 def test_bits_do_not_depend_on_threads_or_place(isa, rng):
@@ -147,3 +165,5 @@ def test_it_stays_within_the_arrays(dtype):
             memory[100:200] = 1
             y = directconv.conv1d(memory[None, 100:200], np.ones((1, 1, 20), dtype))
             np.testing.assert_array_equal(y, np.full((1, 81), 20, dtype))
+            y = directconv.conv1d(memory[None, 100:200], np.ones((1, 1, 3), dtype), dilation=20)
+            np.testing.assert_array_equal(y, np.full((1, 60), 3, dtype))

@@ -83,10 +83,11 @@ static int kind_of(const dc_problem *p, const dc_depthwise_schedule *d, bool lan
 }
 
 void dc_fill_strips(const dc_problem *p, const dc_depthwise_schedule *d, ptrdiff_t first,
-                    ptrdiff_t past, bool in_place, bool lanes_slide, dc_strip_table *t)
+                    ptrdiff_t past, ptrdiff_t early, bool in_place, bool lanes_slide,
+                    dc_strip_table *t)
 {
     const dc_axis *axis = &p->axis[2];
-    const ptrdiff_t lanes = d->lanes, length = past - first;
+    const ptrdiff_t lanes = d->lanes, length = past - first + early;
     const ptrdiff_t vectors = dc_ceil_div(length, lanes),
                     strips = dc_ceil_div(vectors, d->vectors);
     const ptrdiff_t mask_bytes =
@@ -100,11 +101,13 @@ void dc_fill_strips(const dc_problem *p, const dc_depthwise_schedule *d, ptrdiff
         for (ptrdiff_t i = 0; i < strips; i++) {
             const ptrdiff_t vector = dc_split(vectors, strips, i);
             dc_strip s = {.vectors = (int)(dc_split(vectors, strips, i + 1) - vector),
-                          .out_at = first + vector * lanes,
+                          .out_at = first - early + vector * lanes,
                           .width = dc_min(length, lanes)};
             s.at = s.out_at * axis->stride - axis->before;
             if (i == strips - 1 && length > lanes)
                 s.overlap = vectors * lanes - length;
+            if (i == 0)
+                s.early = ((uint32_t)1 << early) - 1;
             if (i == strips - 1)
                 s.beyond = (uint32_t)(~0ull << (lanes - (vectors * lanes - length)));
             const ptrdiff_t past_last = s.at +

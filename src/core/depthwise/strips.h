@@ -15,11 +15,11 @@ typedef struct dc_strip_table {
     void *masks;
 } dc_strip_table;
 
-/* Outputs first..past-1 of every row. `in_place` says that neighbouring elements of the input are
+/* Outputs first..past-1 of every row, and before them `early` more, which are not stored. `in_place` says that neighbouring elements of the input are
  * neighbours in memory, `lanes_slide` that strips are read so, which need no other masks. */
 void dc_fill_strips(const dc_problem *problem, const dc_depthwise_schedule *schedule,
-                    ptrdiff_t first, ptrdiff_t past, bool in_place, bool lanes_slide,
-                    dc_strip_table *table);
+                    ptrdiff_t first, ptrdiff_t past, ptrdiff_t early, bool in_place,
+                    bool lanes_slide, dc_strip_table *table);
 
 /* row_at[depth of the kernel][row] for outputs first..first+rows-1 of depth z; returns the rows of one
  * depth. Rows that no output needs count as padding. */

@@ -194,6 +194,7 @@ static void sum_row(const dc_filter_worker *w, const char *source, const char *w
 {
     const dc_filter_call *c = w->c;
     dc_row row = {.outputs = dc_round_up(w->width, c->kernels->lanes),
+                  .dilation = 1,
                   .taps = c->axis[2].kernel,
                   .source = source,
                   .weights = weights,

@@ -138,9 +138,10 @@ typedef struct dc_fft_spectra {
     ptrdiff_t pitch; /* between frequencies */
 } dc_fft_spectra;
 
-/* Row taps: out[i] = start + sum over k of source[i + k] * weights[k], for at least a vector of outputs. */
+/* Row taps: out[i] = start + sum over k of source[i + k*dilation] * weights[k], for at least a vector of
+ * outputs. */
 typedef struct dc_row {
-    ptrdiff_t outputs, taps;
+    ptrdiff_t outputs, taps, dilation;
     const void *source, *weights, *start; /* one value */
     void *out;
     bool clamps;
@@ -297,7 +298,7 @@ typedef struct dc_strip {
     const void *masks;        /* or NULL */
     const ptrdiff_t *columns; /* or NULL */
     uint32_t outside[4];      /* of the vector before, the first, the last, and the one after */
-    uint32_t beyond;          /* lanes of the last vector that are not stored */
+    uint32_t early, beyond; /* lanes of the first and of the last vector that are not stored */
 } dc_strip;
 
 #define DC_PADDING_ROW PTRDIFF_MIN /* in row_at, and in columns: padding */

@@ -60,11 +60,17 @@ static size_t shared_bytes(const dc_problem *p, const dc_schedule *s)
     return 0;
 }
 
+static ptrdiff_t inputs_of_block(const dc_problem *p, const dc_schedule *s)
+{
+    return s->rows.block + (s->taps - 1) * p->axis[2].dilation;
+}
+
 /* A block of inputs, and of sums. */
 static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
 {
-    const size_t bytes = dc_element_bytes(p->element), block = (size_t)s->rows.block;
-    return dc_aligned((block + (size_t)s->taps) * bytes) + dc_aligned(block * bytes);
+    const size_t bytes = dc_element_bytes(p->element);
+    return dc_aligned((size_t)inputs_of_block(p, s) * bytes) +
+           dc_aligned((size_t)s->rows.block * bytes);
 }
 
 /* ---- One block ---- */
@@ -96,7 +102,7 @@ static const char *inputs_of(const call *c, const block *b, char *stage)
                                .strides = strides,
                                .channels = 1,
                                .out = stage},
-                 axis->in, c->p->padding, x, b->count + axis->kernel - 1, 1);
+                 axis->in, c->p->padding, x, b->count + (axis->kernel - 1) * axis->dilation, 1);
     return stage;
 }
 
@@ -122,8 +128,7 @@ static void store(const call *c, const block *b, ptrdiff_t channel, const char *
 
 static void run_block(const call *c, const block *b, char *scratch)
 {
-    const ptrdiff_t block_inputs = c->s->rows.block + c->s->taps;
-    char *sums = scratch + dc_aligned((size_t)(block_inputs * c->bytes));
+    char *sums = scratch + dc_aligned((size_t)(inputs_of_block(c->p, c->s) * c->bytes));
     const char *source = inputs_of(c, b, scratch);
     const bool stores = !c->given->residual && c->given->output->stride[4] == 1;
     for (ptrdiff_t i = 0; i < c->s->group_out; i++) {
@@ -131,6 +136,7 @@ static void run_block(const call *c, const block *b, char *scratch)
         c->given->kernels->row(&(dc_row){
             .outputs = b->count,
             .taps = c->s->taps,
+            .dilation = c->p->axis[2].dilation,
             .source = source,
             .weights = (char *)c->given->packed->weights + channel * c->s->taps * c->bytes,
             .start = (char *)c->given->packed->bias + channel * c->bytes,

@@ -25,6 +25,7 @@ static const double SCATTERED = 1;               /* written four at a time */
 static const double WORTH_ROUNDING = 1.1;        /* see wastes_little in dense/pixel_lanes.c */
 static const double PACKED_PER_CYCLE = 1;        /* weights */
 static const double ALONE = 2; /* a group of one channel takes so much longer than estimated */
+static const double UNIT = 2000; /* cycles beside, since its blocks are units of work */
 
 /* ---- Panels ---- */
 
@@ -251,8 +252,8 @@ static dc_status schedule_dense(const dc_problem *p, const dc_kernels *kernels, 
         *s = other;
         status = DC_OK;
     }
-    if (serves && (status != DC_OK || dc_depthwise_cycles(p, kernels, &depthwise) <
-                                          ALONE * dense_cycles(p, kernels, s))) {
+    const double alone = ALONE * dense_cycles(p, kernels, s) + UNIT * (double)p->groups;
+    if (serves && (status != DC_OK || dc_depthwise_cycles(p, kernels, &depthwise) < alone)) {
         *s = depthwise;
         status = DC_OK;
     }

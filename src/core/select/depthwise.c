@@ -15,17 +15,18 @@ enum {
 };
 
 /* Cycles, on Zen 5 with AVX-512. */
-static const double PER_PIXEL_PRODUCT = 0.62; /* of a vector of pixels */
-static const double PER_PIXEL_TAP = 1.4;      /* of a strip, whatever its width */
+static const double PER_PIXEL_PRODUCT = 0.56; /* of a vector of pixels */
+static const double PER_PIXEL_TAP = 0.7;      /* of a strip, whatever its width */
+static const double PER_PIXEL_STRIP = 25;     /* for a row of a strip */
 static const double PER_SLID_PRODUCT = 0.6;   /* where strips slide lane by lane, ... */
 static const double PER_SLID_STRIP = 4;       /* ... for a row of a strip, ... */
 static const double PER_PAIR = 5; /* ... and for every other column of two vectors */
 static const double CALL = 4000;
-static const double HALVED = 1.6;          /* every other column */
-static const double PER_CHANNEL_TAP = 0.8; /* of a vector of channels */
-static const double PER_VECTOR = 2;        /* of outputs */
-static const double TRANSPOSED = 6.5;      /* a vector of channels that lie apart */
-static const double COPIED = 4;            /* one whose channels are neighbours */
+static const double HALVED = 1.6;           /* every other column */
+static const double PER_CHANNEL_TAP = 0.56; /* of a vector of channels */
+static const double PER_VECTOR = 2;         /* of outputs */
+static const double TRANSPOSED = 8;         /* a vector of channels that lie apart */
+static const double COPIED = 4;             /* one whose channels are neighbours */
 
 static bool fits(const dc_problem *p, const dc_depthwise_schedule *d)
 {
@@ -162,7 +163,7 @@ static double pixel_cycles(const dc_problem *p, const dc_kernels *kernels, const
                        (p->axis[2].stride == 2 ? PER_PAIR * (double)vectors : 0));
     const double row = PER_PIXEL_PRODUCT * products +
                        PER_PIXEL_TAP * (double)strips * (double)s->taps +
-                       PER_VECTOR * (double)vectors;
+                       PER_PIXEL_STRIP * (double)strips + PER_VECTOR * (double)vectors;
     return row * (p->axis[2].stride == 2 ? HALVED : 1) * rows;
 }
 

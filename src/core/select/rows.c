@@ -2,9 +2,17 @@
 #include "select/schedules.h"
 
 /* ---- Constants, fitted by measurement ---- */
-enum { BLOCK = 4096 };                          /* outputs whose inputs stay in the L1 */
+enum { BLOCK = 4096 }; /* outputs whose inputs stay in the L1 */
+enum { REACH = 4096 }; /* elements from the first to the last tap with a dilation */
 static const double ALONE = 1.05, SHARED = 0.6; /* cycles of a product of vectors, by sharing */
 static const double OUTPUT_CYCLES = 2; /* of a vector of outputs, beside its products */
+
+/* Neighbours share what they load; all that others need has to be staged together. */
+static bool within_reach(const dc_axis *x)
+{
+    return x->dilation == 1 || x->kernel == 1 ||
+           (x->dilation <= REACH && (x->kernel - 1) * x->dilation <= REACH);
+}
 
 bool dc_rows_serves(const dc_problem *p, const dc_kernels *kernels)
 {
@@ -14,8 +22,7 @@ bool dc_rows_serves(const dc_problem *p, const dc_kernels *kernels)
             return false;
     const dc_axis *x = &p->axis[2];
     return p->in_channels == p->groups && p->groups > 0 && p->out_channels > 0 &&
-           x->stride == 1 && (x->dilation == 1 || x->kernel == 1) &&
-           x->out >= 2 * kernels->lanes &&
+           x->stride == 1 && within_reach(x) && x->out >= 2 * kernels->lanes &&
            (p->layout == DC_CHANNELS_FIRST || p->in_channels == 1);
 }
 
@@ -31,6 +38,7 @@ double dc_rows_cycles(const dc_problem *p, const dc_kernels *kernels)
 {
     const double taps = (double)p->axis[2].kernel;
     const double vectors = (double)p->axis[2].out / kernels->lanes * (double)p->out_channels;
-    const double product = taps < 2.0 * kernels->lanes ? ALONE : SHARED;
+    const bool apart = p->axis[2].dilation > 1 || taps < 2.0 * kernels->lanes;
+    const double product = apart ? ALONE : SHARED;
     return vectors * (taps * product + OUTPUT_CYCLES);
 }
