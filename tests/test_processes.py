@@ -95,7 +95,8 @@ def test_one_processor_and_many_threads():
 def test_an_interrupt_leaves_a_working_library():
     """Ctrl-C during calls: KeyboardInterrupt after the call, and the next one is right."""
     code = f"""{LARGE}
-import time
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background inherit none
 big = np.ones((8, 64, 96, 96), np.float32); many = np.ones((64, 64, 3, 3), np.float32)
 try:
     print("ready", flush=True)
@@ -105,7 +106,10 @@ except KeyboardInterrupt:
     print(right(2), right(3))
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline().strip() == "ready"
-    process.send_signal(signal.SIGINT)
-    printed, _ = process.communicate(timeout=60)
+    try:
+        assert process.stdout.readline().strip() == "ready"
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert printed.strip() == "True True"
