@@ -199,6 +199,20 @@ def test_large_uint64_survive(isa):
     np.testing.assert_array_equal(out, x)
 
 
+def test_what_no_integer_holds_is_cut_off_alike_everywhere(isa):
+    """C leaves it open; the results are those of one value after the other on x86-64."""
+    x = np.array([[2.0**64, -(2.0**65), 1e30, np.inf, np.nan, 2.0**63, -3.0]])
+    lowest, sums = 2**63, Sums("joint", np.dtype("f8"), np.ones((1, 1)))
+    for dtype, expected in (
+        ("uint64", [0, lowest, 0, 0, lowest, lowest, 2**64 - 3]),
+        ("int64", [-lowest] * 6 + [-3]),
+        ("uint8", [0] * 6 + [253]),
+    ):
+        out = np.empty(x.shape, dtype)
+        assert filter_planes(x, (1, 1), (0, 0), "constant", 0.0, out, sums, 1)
+        np.testing.assert_array_equal(out[0], np.array(expected, dtype))
+
+
 @pytest.mark.parametrize("method", ["joint", "in order", "passes"])
 def test_bits_depend_neither_on_threads_nor_on_strides(isa, method, rng):
     x = numbers(rng, "uint8", (130, 2000))

@@ -304,6 +304,16 @@ def test_bits_depend_on_the_shape_only(isa, name, layout):
         assert same_bits(function(x[i], w, b, threads=1 + i % 2), whole[i])
 
 
+@pytest.mark.parametrize("kernel", [2, 6])
+def test_depths_where_rows_have_nothing_to_do(isa, kernel):
+    """The first axis takes kernels and strides that others do not, also where it may be one."""
+    x, w, b = data((2, 8, 13, 1, 20), (8, 8, kernel, 1, 3))
+    options = {"stride": (2, 1, 1), "padding": (1, 0, 1)}
+    y = directconv.conv3d(x, w, b, **options, algorithm="winograd")
+    bound = winograd_bound("float32", magnitude(x, w, b, **options))
+    assert abs(y - in_double(x, w, b, **options)).max() <= bound
+
+
 def test_weights_of_one_call_are_kept_until_it_ends(isa):
     """A plan for a function reads them where they are."""
     x, w, _ = data((1, 16, 14, 14), (32, 16, 3, 3))
