@@ -41,6 +41,20 @@ ptrdiff_t dc_position_source(const dc_positions *p, ptrdiff_t i)
     return dc_source_index(at, p->in, p->padding);
 }
 
+void dc_order_axes(dc_problem *problem, int order[3], bool idle_first)
+{
+    const dc_problem given = *problem;
+    int count = 0;
+    for (int idle = 1; idle >= 0; idle--)
+        for (int a = 0; a < 3; a++) {
+            const dc_axis *axis = &given.axis[a];
+            if ((idle_first && axis->out == 1 && axis->kernel == 1) == idle) {
+                problem->axis[count] = dc_axis_settled(*axis);
+                order[count++] = a;
+            }
+        }
+}
+
 dc_span dc_axis_span(const dc_axis *axis, ptrdiff_t outputs)
 {
     ptrdiff_t dense = (outputs - 1) * axis->stride + (axis->kernel - 1) * axis->dilation + 1;

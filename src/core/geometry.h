@@ -20,6 +20,11 @@ typedef struct dc_positions {
 
 ptrdiff_t dc_position_source(const dc_positions *positions, ptrdiff_t i);
 
+/* Settles the axes, and puts those first along which nothing happens, if asked to, so that the innermost one,
+ * which blocks are widest along, has work whichever axis the caller used. The order of the others, and with it
+ * the order of sums, stays. order[i]: which axis became axis i. */
+void dc_order_axes(dc_problem *problem, int order[3], bool idle_first);
+
 /* The positions that `outputs` neighbouring outputs need, numbered 0..extent-1 so that output o
  * and tap k meet at o*out_step + k*tap_step. Two numberings exist: the dense span from the first
  * to the last position, or one run of outputs per tap, which leaves out the gaps of wide strides

@@ -46,33 +46,16 @@ static const dc_family_methods *methods(const dc_plan *plan)
 
 /* ---- Plans ---- */
 
-/* Axes along which nothing happens go first, so that the innermost one, which blocks are widest
- * along, has work whichever axis the caller used. The order of the other axes, and with it the order
- * of the sum, stays. */
-static void order_axes(dc_plan *plan, bool idle_first)
-{
-    const dc_problem given = plan->problem;
-    int count = 0;
-    for (int idle = 1; idle >= 0; idle--)
-        for (int a = 0; a < 3; a++) {
-            const dc_axis *axis = &given.axis[a];
-            if ((idle_first && axis->out == 1 && axis->kernel == 1) == idle) {
-                plan->problem.axis[count] = dc_axis_settled(*axis);
-                plan->order[count++] = a;
-            }
-        }
-}
-
 /* An algorithm may serve more along the first axis than along the others, and so the axes as they are given. */
 static dc_status select_family(dc_plan *plan, const char **reason)
 {
     const dc_problem given = plan->problem;
-    order_axes(plan, true);
+    dc_order_axes(&plan->problem, plan->order, true);
     dc_status status = dc_select(&plan->problem, plan->kernels, &plan->schedule, reason);
     if (status != DC_UNSUPPORTED)
         return status;
     plan->problem = given;
-    order_axes(plan, false);
+    dc_order_axes(&plan->problem, plan->order, false);
     const char *as_given;
     status = dc_select(&plan->problem, plan->kernels, &plan->schedule, &as_given);
     if (status == DC_OK)

@@ -36,21 +36,6 @@ static bool consistent(const dc_problem *p)
     return true;
 }
 
-/* Axes along which nothing happens go first, so that blocks are wide along one that has work. */
-static void reorder_axes(dc_gradient *g)
-{
-    const dc_problem given = g->problem;
-    int count = 0;
-    for (int idle = 1; idle >= 0; idle--)
-        for (int a = 0; a < 3; a++) {
-            const dc_axis *axis = &given.axis[a];
-            if ((axis->out == 1 && axis->kernel == 1) == idle) {
-                g->problem.axis[count] = dc_axis_settled(*axis);
-                g->order[count++] = a;
-            }
-        }
-}
-
 /* Why the problem's algorithm cannot serve, or NULL. */
 static const char *refusal(const dc_problem *p, bool has_tiles)
 {
@@ -88,7 +73,7 @@ dc_status dc_gradient_create(const dc_problem *problem, dc_gradient **result,
     if (!g)
         return DC_NO_MEMORY;
     *g = (dc_gradient){.problem = *problem, .kernels = kernels, .operations = 2};
-    reorder_axes(g);
+    dc_order_axes(&g->problem, g->order, true);
     dc_problem *p = &g->problem;
     if (!fits(g)) {
         dc_release(g);
