@@ -45,7 +45,11 @@ def test_what_it_serves(isa):
     assert family(isa, (1, 20, 20, 1), (1, 1, 3, 3), layout="channels_last") == "depthwise"
     assert family(isa, (1, 8, 20, 20), (8, 1, 3, 3), stride=(2, 1)) == "depthwise"
     assert family(isa, (1, 2, 20, 20), (2, 1, 3, 3), stride=2) == "depthwise"
-    assert family(isa, (1, 2, 20, 20), (2, 1, 3, 3), stride=3) == "pixel lanes"
+    assert family(isa, (1, 2, 20, 20), (2, 1, 3, 3), stride=5) == "pixel lanes"
+    slides = isa in ("avx512", "wide", "neon")
+    for kernel, stride in (((3, 3), 3), ((4, 6), 4), ((15, 15), 2)):
+        own = family(isa, (1, 2, 20, 40), (2, 1, *kernel), stride=stride)
+        assert own == "depthwise" or (stride > 2 and not slides)
 
 
 @both_dtypes
@@ -98,6 +102,60 @@ def test_kernels_that_slide_over_every_height(isa, dtype):
             check((2, 3, height, 35), (3, 1, size, size), dtype, stride=2, **options)
     check((1, 2, 30, 33), (2, 1, 5, 5), dtype, padding=6, dilation=(3, 1))
     check((1, 2, 30, 33), (2, 1, 5, 5), dtype, padding=6, dilation=(1, 3))
+
+
+@both_dtypes
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+def test_kernels_of_any_number_of_rows_and_columns(isa, dtype, stride):
+    """As many outputs of a column begin before one is done as have registers, and one more."""
+    for rows in (1, 2, 3, 4, 6, 8, 9, 8 * stride, 8 * stride + 1):
+        for columns in (1, 2, 4, 7, 12):
+            options = {"padding": (rows // 2, columns // 2), "stride": stride}
+            check((1, 3, rows + 5, 9), (3, 1, rows, columns), dtype, **options)
+            check((1, 2, rows + 5, 67), (2, 1, rows, columns), dtype, **options)
+    for width in (*range(4, 70, 3), 97, 131, 132, 133, 230, 260):
+        for rows, columns in ((2, 2), (5, 4), (4, 3)):
+            options = {"padding": (1, columns - 1), "stride": stride}
+            check((1, 5, 9, width), (10, 1, rows, columns), dtype, **options)
+
+
+@both_dtypes
+def test_kernels_that_reach_far(isa, dtype):
+    """Wide kernels, taps far apart, wide pads, as far as bits reach and beyond."""
+    for columns, dilation, stride in (
+        (33, 1, 1), (49, 1, 1), (50, 1, 1), (5, 12, 1), (5, 13, 1), (9, 6, 1), (33, 1, 2),
+        (34, 1, 2), (17, 1, 3), (61, 1, 3), (64, 1, 4), (65, 1, 4), (3, 70, 1),
+    ):  # fmt: skip
+        for width in (40, 77, 150, 270):
+            for pad in (0, 20, (columns - 1) * dilation):
+                if width + pad + pad // 2 > (columns - 1) * dilation:
+                    options = {"dilation": (1, dilation), "stride": stride}
+                    x, w = (1, 3, 9, width), (3, 1, 4, columns)
+                    check(x, w, dtype, padding=((1, 2), (pad, pad // 2)), **options)
+
+
+@both_dtypes
+@pytest.mark.parametrize("mode", NUMPY_MODES)
+def test_padding_of_kernels_that_slide(isa, dtype, mode):
+    for rows, columns in ((4, 4), (2, 5), (7, 7)):
+        for stride in (1, 2, 3, 4):
+            for width in (11, 30, 60, 120):
+                options = {"padding": 3, "padding_mode": mode, "stride": stride}
+                check((1, 2, 12, width), (2, 1, rows, columns), dtype, **options)
+    options = {"padding": 3, "padding_mode": "constant", "padding_value": 2.0, "stride": 3}
+    check((1, 2, 12, 100), (2, 1, 5, 5), dtype, **options)
+
+
+@both_dtypes
+def test_planes_that_share_a_vector(isa, dtype):
+    """What is left of their rows, of an even number of planes or an odd one."""
+    for planes, filters in ((2, 2), (3, 3), (4, 8), (9, 9), (11, 11)):
+        for size, columns in ((7, 7), (5, 5), (4, 3), (8, 8), (6, 9)):
+            for width in (20, 24, 28, 33, 36, 37, 49, 52, 56, 57, 65, 68, 72, 73):
+                options = {"padding": (size // 2, columns // 2), "activation": "relu"}
+                check(
+                    (2, planes, 4 * size, width), (filters, 1, size, columns), dtype, **options
+                )
 
 
 def placed(array, offset):

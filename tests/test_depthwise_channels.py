@@ -62,7 +62,7 @@ def test_what_it_serves(isa):
     assert family(isa, (40, 300), 40, (3,)) == channels
     assert family(isa, (40, 9, 9, 9), 40, (3, 3, 3)) == channels
     for kernel in ((3, 3), (5, 5)):
-        assert family(isa, (64, 30, 30), 64, kernel, 3, "channels_first") in (
+        assert family(isa, (64, 30, 30), 64, kernel, 5, "channels_first") in (
             channels,
             "pixel lanes",
         )

@@ -68,7 +68,7 @@ bool dc_band_slides(const dc_problem *p, const dc_kernels *kernels, bool by_chan
     ptrdiff_t read = 0;
     for (ptrdiff_t i = 0; i < extent; i++)
         read += row_at[i] != DC_PADDING_ROW;
-    return dc_strips_slide(kernels, &t, axis[2].stride, neighbours) &&
+    return dc_strips_slide(kernels, &t, axis[2].stride, axis[2].dilation, neighbours) &&
            2 * read <= 3 * rows * axis[1].stride;
 }
 

@@ -88,12 +88,23 @@ static void begin_band(dc_planes_worker *w, ptrdiff_t index)
     w->slides =
         dc_band_slides(c->p, c->g->kernels, false, w->row_at, w->rows, w->extent, neighbours);
     w->staged_slides = w->slides && axis[2].stride == 1;
-    const bool lanes_slide = w->slides && neighbours && c->g->kernels->lane_slides;
+    const bool lanes_slide = w->slides && c->g->kernels->lane_slides;
     const ptrdiff_t past = zone == c->d->zones - 1
                                ? axis[2].out
                                : dc_split(vectors, c->d->zones, zone + 1) * c->d->lanes;
-    dc_fill_strips(c->p, c->d, dc_split(vectors, c->d->zones, zone) * c->d->lanes, past,
-                   early_lanes(w, lanes_slide), c->in_place, lanes_slide, &w->table);
+    const bool in_place = c->in_place && (lanes_slide || axis[2].stride <= 2);
+    const ptrdiff_t first = dc_split(vectors, c->d->zones, zone) * c->d->lanes;
+    const ptrdiff_t early = early_lanes(w, lanes_slide);
+    const bool shares = lanes_slide && in_place && c->stores && early == 0 &&
+                        c->p->in_channels > 1 && c->p->padding == DC_CONSTANT &&
+                        c->p->padding_value == 0 &&
+                        dc_planes_share(c->g->kernels,
+                                        &(dc_depthwise_strips){.kernel_rows = axis[1].kernel,
+                                                               .kernel_columns = axis[2].kernel,
+                                                               .row_stride = axis[2].stride,
+                                                               .tap_step = axis[2].dilation},
+                                        past - first, w->rows);
+    dc_fill_strips(c->p, c->d, first, past, early, in_place, lanes_slide, shares, &w->table);
 }
 
 static void work(void *context, int thread, int team)
@@ -151,7 +162,7 @@ static dc_status execute(const dc_call *given)
                         .stored = dc_stored_bytes(given->input->storage, p->element),
                         .multiplier = given->schedule->group_out,
                         .taps = given->schedule->taps,
-                        .in_place = given->input->stride[4] == 1 && p->axis[2].stride <= 2 &&
+                        .in_place = given->input->stride[4] == 1 &&
                                     given->input->storage == DC_AS_COMPUTED,
                         .stores = given->output->stride[4] == 1 && !given->residual &&
                                   given->output->storage == DC_AS_COMPUTED,

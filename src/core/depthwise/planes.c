@@ -67,8 +67,8 @@ static void run_planes(const dc_planes_worker *w, const char *source, ptrdiff_t 
                     .tap_step = c->p->axis[2].dilation,
                     .halved = !staged && c->p->axis[2].stride == 2,
                     .slides = staged ? w->staged_slides : w->slides,
-                    .lanes_slide = c->g->kernels->lane_slides && c->p->axis[2].dilation == 1 &&
-                                   (staged ? w->staged_slides : w->slides),
+                    .lanes_slide =
+                        c->g->kernels->lane_slides && (staged ? w->staged_slides : w->slides),
                     .ahead =
                         w->slides ? AHEAD * c->p->axis[1].stride * c->g->input->stride[3] : 0,
                     .skips_padding = c->skips_padding,
@@ -139,6 +139,8 @@ static void run_staged(const dc_planes_worker *w, const char *source, const dc_s
         dc_strip s = *given;
         s.at = 0;
         s.masks = NULL;
+        for (int i = 0; i < 3; i++)
+            s.inside[i][0] = s.inside[i][1] = ~(uint64_t)0;
         for (int i = 0; i < 4; i++)
             s.outside[i] = 0;
         for (ptrdiff_t n = 0; n < planes; n++) {

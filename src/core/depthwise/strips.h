@@ -16,10 +16,10 @@ typedef struct dc_strip_table {
 } dc_strip_table;
 
 /* Outputs first..past-1 of every row, and before them `early` more, which are not stored. `in_place` says that neighbouring elements of the input are
- * neighbours in memory, `lanes_slide` that strips are read so, which need no other masks. */
+ * neighbours in memory, `lanes_slide` that strips are read so, which need no other masks, `shares` that the last one is what is left after whole vectors. */
 void dc_fill_strips(const dc_problem *problem, const dc_depthwise_schedule *schedule,
                     ptrdiff_t first, ptrdiff_t past, ptrdiff_t early, bool in_place,
-                    bool lanes_slide, dc_strip_table *table);
+                    bool lanes_slide, bool shares, dc_strip_table *table);
 
 /* row_at[depth of the kernel][row] for outputs first..first+rows-1 of depth z; returns the rows of one
  * depth. Rows that no output needs count as padding. */

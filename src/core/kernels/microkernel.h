@@ -144,6 +144,8 @@ typedef struct dc_row {
     ptrdiff_t outputs, taps, dilation;
     const void *source, *weights, *start; /* one value */
     void *out;
+    bool
+        streams; /* the outputs need not stay in caches; the caller sees to it that others wait for them */
     bool clamps;
     double low, high;
 } dc_row;
@@ -288,16 +290,20 @@ typedef struct dc_spread_plane {
  * is a pixel; where some of the columns are padding, or not in their order, a table says where they lie:
  * column kx of vector v at columns[kx*column_tap + v*column_step].
  *
- * Where lanes slide, whole vectors are read, for each of the strip's as many columns as they have lanes (twice as
- * many with a stride of two), in the middle column of the kernel; and one more vector beside the first and the
- * last. Bits say which columns lie outside of the row, where the padding is zero. */
+ * Where lanes slide, bits say which columns lie in the row, and no others are read. A vector is loaded for each
+ * column of the kernel: `inside` has the columns from its first one on, of the first vector, the last but one and the
+ * last. Or lanes are moved: whole vectors are read, for each of the strip's as many columns as they have lanes (twice
+ * as many with a stride of two), in the middle column of the kernel, and one more beside the first and the last;
+ * `outside` has the columns of these that are none. */
 typedef struct dc_strip {
     ptrdiff_t at, out_at; /* elements from the beginning of a row of input and output */
     int vectors;
     ptrdiff_t overlap, width;
     const void *masks;        /* or NULL */
     const ptrdiff_t *columns; /* or NULL */
-    uint32_t outside[4];      /* of the vector before, the first, the last, and the one after */
+    uint64_t inside[3][2];
+    uint32_t outside[4];    /* of the vector before, the first, the last, and the one after */
+    bool shared;            /* half a vector at most, which two planes fill together */
     uint32_t early, beyond; /* lanes of the first and of the last vector that are not stored */
 } dc_strip;
 
@@ -311,7 +317,7 @@ typedef struct dc_depthwise_strips {
     bool by_channel;
     ptrdiff_t depths, kernel_rows, kernel_columns;
     bool slides;        /* down the rows; see dc_strips_slide */
-    bool lanes_slide;   /* by pixels, in a strip that slides, taps being neighbours */
+    bool lanes_slide;   /* by pixels, in a strip that slides; see dc_lanes_slide */
     ptrdiff_t ahead;    /* elements from a row that slides to one that will be read soon */
     bool skips_padding; /* rows of padding add nothing: they are zero, and weights are finite */
     ptrdiff_t row_stride, row_step, depth_rows;
@@ -368,6 +374,8 @@ DC_INLINE bool dc_has_depthwise_tiles(ptrdiff_t columns, ptrdiff_t stride)
     return (columns == 3 || columns == 5 || columns == 7) && stride <= 2;
 }
 
+enum { DC_SLOTS = 8, DC_CUT_STRIDE = 4, DC_SHARED_ROWS = 4, DC_SHARED_TAPS = 64 };
+
 typedef struct dc_kernels {
     int lanes;
     int stage_bytes;   /* a staged block fills the L2 together with ... */
@@ -408,7 +416,9 @@ typedef struct dc_kernels {
     int strip_vectors; /* depthwise: the widest strip, ... */
     bool lane_slides;  /* ... whether vectors of pixels slide lane by lane, ... */
     int slide_vectors
-        [4]; /* ... for kernels of 3, 5, 7 at 1, 2, 3 the widest strip of pixels that slides, and ... */
+        [DC_CUT_STRIDE + 1]
+        [DC_SLOTS +
+         1]; /* ... by stride and slots the widest strip of pixels that slides, and ... */
     int depthwise_tile; /* ... the widest tile of pixels; others have half as many, or one */
     void (*depthwise)(const dc_depthwise_strips *);
     void (*read_numbers)(const void *source, dc_number, ptrdiff_t count, void *out);
@@ -416,19 +426,61 @@ typedef struct dc_kernels {
     void (*ordered)(const dc_ordered *);
 } dc_kernels;
 
-/* Whether strips slide down the rows: square kernels of 3, 5 or 7, by channels of 3. Their columns must be
+/* Outputs of a column that have begun and need more rows of the input. */
+DC_INLINE ptrdiff_t dc_slots(ptrdiff_t kernel_rows, ptrdiff_t stride)
+{
+    return dc_ceil_div(kernel_rows, stride);
+}
+
+/* Whether strips of pixels slide whose vectors are loaded without the lanes beyond the row, or moved: the columns
+ * that one of them meets have a bit each, in one word or two. */
+DC_INLINE bool dc_lanes_slide(const dc_kernels *kernels, const dc_depthwise_strips *t,
+                              ptrdiff_t column_stride, ptrdiff_t dilation)
+{
+    const ptrdiff_t width = kernels->lanes * column_stride;
+    return kernels->lane_slides && !t->by_channel && t->depths == 1 &&
+           dc_slots(t->kernel_rows, t->row_stride) <= DC_SLOTS &&
+           t->row_stride == column_stride && column_stride <= DC_CUT_STRIDE &&
+           (column_stride == 1 || dilation == 1) && dilation < 64 && t->kernel_columns <= 64 &&
+           (t->kernel_columns - 1) * dilation < 64 - (column_stride <= 2 ? width - 1 : 0);
+}
+
+/* Whether two planes share the vector that what is left of a row fills in part: where whole strips are before it,
+ * and rows enough to be worth joining weights for. */
+DC_INLINE bool dc_planes_share(const dc_kernels *kernels, const dc_depthwise_strips *t,
+                               ptrdiff_t width, ptrdiff_t rows)
+{
+    const ptrdiff_t half = kernels->lanes / 2, left = width % kernels->lanes;
+    const ptrdiff_t strip = kernels->slide_vectors[1][t->kernel_rows] * kernels->lanes;
+    return t->row_stride == 1 && t->tap_step == 1 && t->kernel_columns <= half + 1 &&
+           t->kernel_rows >= DC_SHARED_ROWS &&
+           t->kernel_rows * t->kernel_columns <= DC_SHARED_TAPS && left > 0 && left <= half &&
+           width > strip && (width - left) % strip == 0 && rows >= 4 * t->kernel_rows;
+}
+
+/* Whether lanes are moved in strips of so many vectors. It takes the time of multiply-adds, but saves loads, of which
+ * few products or few vectors have many. */
+DC_INLINE bool dc_lanes_move(ptrdiff_t kernel_rows, ptrdiff_t kernel_columns, ptrdiff_t stride,
+                             ptrdiff_t dilation, int vectors)
+{
+    if (kernel_rows != kernel_columns || dilation > 1)
+        return false;
+    if (kernel_rows == 3)
+        return stride <= 2;
+    return (kernel_rows == 5 || kernel_rows == 7) &&
+           (stride == 2 || (stride == 1 && vectors <= 2));
+}
+
+/* Whether strips slide down the rows: by pixels where lanes slide, and square kernels of 3. Their columns must be
  * neighbours if they move by two, and by channels; `t` says the rest. */
 DC_INLINE bool dc_strips_slide(const dc_kernels *kernels, const dc_depthwise_strips *t,
-                               ptrdiff_t column_stride, bool neighbours)
+                               ptrdiff_t column_stride, ptrdiff_t dilation, bool neighbours)
 {
-    const ptrdiff_t size = t->kernel_columns;
-    if (t->depths != 1 || t->kernel_rows != size || size < 3 || size > 7 || size % 2 == 0 ||
-        column_stride > 2 || t->row_stride != column_stride)
-        return false;
-    if (t->by_channel)
-        return size == 3 && neighbours;
-    return kernels->slide_vectors[size / 2] > 0 && (column_stride == 1 || neighbours) &&
-           (column_stride == 1 || size == 3 || kernels->lane_slides);
+    if (dc_lanes_slide(kernels, t, column_stride, dilation))
+        return true;
+    return t->depths == 1 && t->kernel_rows == 3 && t->kernel_columns == 3 &&
+           column_stride <= 2 && t->row_stride == column_stride &&
+           (neighbours || (column_stride == 1 && !t->by_channel));
 }
 
 typedef struct dc_variant {

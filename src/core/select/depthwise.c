@@ -20,7 +20,9 @@ static const double PER_PIXEL_TAP = 0.7;      /* of a strip, whatever its width 
 static const double PER_PIXEL_STRIP = 25;     /* for a row of a strip */
 static const double PER_SLID_PRODUCT = 0.6;   /* where strips slide lane by lane, ... */
 static const double PER_SLID_STRIP = 4;       /* ... for a row of a strip, ... */
-static const double PER_PAIR = 5; /* ... and for every other column of two vectors */
+static const double PER_PAIR = 5;       /* ... and for every other column of two vectors */
+static const double PER_CUT_STRIP = 12; /* where they are loaded, for a row of the input, ... */
+static const double PER_PICK = 0.15;    /* ... and for lanes picked from several vectors */
 static const double CALL = 4000;
 static const double HALVED = 1.6;           /* every other column */
 static const double PER_CHANNEL_TAP = 0.56; /* of a vector of channels */
@@ -60,8 +62,7 @@ static bool lanes_slide(const dc_problem *p, const dc_kernels *kernels)
                                    .kernel_rows = axis[1].kernel,
                                    .kernel_columns = axis[2].kernel,
                                    .row_stride = axis[1].stride};
-    return kernels->lane_slides && axis[2].dilation == 1 &&
-           dc_strips_slide(kernels, &t, axis[2].stride, true);
+    return dc_lanes_slide(kernels, &t, axis[2].stride, axis[2].dilation);
 }
 
 static bool serves_pixels(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
@@ -69,14 +70,16 @@ static bool serves_pixels(const dc_problem *p, const dc_kernels *kernels, dc_sch
     const dc_axis *axis = p->axis;
     const bool planes =
         p->layout == DC_CHANNELS_FIRST || (p->in_channels == 1 && p->out_channels == 1);
-    if (s->group_in != 1 || s->group_out == 0 || !planes || axis[2].stride > 2)
+    if (s->group_in != 1 || s->group_out == 0 || !planes ||
+        (axis[2].stride > 2 && !lanes_slide(p, kernels)))
         return false;
     if (!within_reach(p))
         return false;
 
     dc_depthwise_schedule d = {.lanes = kernels->lanes, .vectors = kernels->strip_vectors};
     if (lanes_slide(p, kernels))
-        d.vectors = kernels->slide_vectors[axis[2].kernel / 2];
+        d.vectors =
+            kernels->slide_vectors[axis[2].stride][dc_slots(axis[1].kernel, axis[1].stride)];
     const ptrdiff_t width = d.lanes * d.vectors,
                     bytes = (ptrdiff_t)dc_element_bytes(p->element);
     const dc_phases phases = dc_axis_phases(&axis[2], width);
@@ -158,13 +161,24 @@ static double pixel_cycles(const dc_problem *p, const dc_kernels *kernels, const
     const double products = (double)vectors * (double)s->taps;
     const double rows =
         (double)p->out_channels * (double)p->axis[0].out * (double)p->axis[1].out;
-    if (lanes_slide(p, kernels))
-        return rows * (PER_SLID_PRODUCT * products + PER_SLID_STRIP * (double)strips +
-                       (p->axis[2].stride == 2 ? PER_PAIR * (double)vectors : 0));
+    const ptrdiff_t stride = p->axis[2].stride;
+    if (lanes_slide(p, kernels)) {
+        const bool moves =
+            dc_lanes_move(p->axis[1].kernel, p->axis[2].kernel, stride, p->axis[2].dilation,
+                          (int)dc_ceil_div(vectors, dc_max(1, strips)));
+        double row = PER_SLID_PRODUCT * products;
+        row += (moves ? PER_SLID_STRIP : PER_CUT_STRIP * (double)stride) * (double)strips;
+        if (stride == 2 && moves)
+            row += PER_PAIR * (double)vectors;
+        if (!moves)
+            row += PER_PICK * (double)(vectors * stride * (stride - 1)) *
+                   (double)p->axis[1].kernel * (double)dc_ceil_div(p->axis[2].kernel, stride);
+        return rows * row;
+    }
     const double row = PER_PIXEL_PRODUCT * products +
                        PER_PIXEL_TAP * (double)strips * (double)s->taps +
                        PER_PIXEL_STRIP * (double)strips + PER_VECTOR * (double)vectors;
-    return row * (p->axis[2].stride == 2 ? HALVED : 1) * rows;
+    return row * (stride == 2 ? HALVED : 1) * rows;
 }
 
 /* A vector of channels, and copying inputs and outputs that are not side by side. */

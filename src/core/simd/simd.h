@@ -125,7 +125,7 @@ DC_INLINE void vstore_lanes(T *p, V v, LANE_BITS lanes)
 }
 #else
 #define LANE_BITS uint32_t
-DC_INLINE V vload_lanes(const T *p, uint32_t lanes)
+static __attribute__((noinline, unused)) V NAME(load_some)(const T *p, uint32_t lanes)
 {
     V v = {};
     for (int i = 0; i < LANES; i++)
@@ -133,12 +133,36 @@ DC_INLINE V vload_lanes(const T *p, uint32_t lanes)
             v[i] = p[i];
     return v;
 }
-DC_INLINE void vstore_lanes(T *p, V v, uint32_t lanes)
+DC_INLINE V vload_lanes(const T *p, uint32_t lanes)
+{
+    const uint32_t all = (uint32_t)((1ull << LANES) - 1);
+    return (lanes & all) == all ? vload(p) : NAME(load_some)(p, lanes);
+}
+static __attribute__((noinline, unused)) void vstore_lanes(T *p, V v, uint32_t lanes)
 {
     for (int i = 0; i < LANES; i++)
         if (lanes >> i & 1)
             p[i] = v[i];
 }
+#endif
+
+/* vstream: to an aligned address, past the caches. Others must not read it before a fence. */
+#undef vstream
+#undef HAS_STREAMS
+#define vstream NAME(stream)
+#ifdef HAS_LANE_MASKS
+#define HAS_STREAMS true
+DC_INLINE void vstream(T *p, V v)
+{
+#if ELEMENT_BYTES == 4
+    _mm512_stream_ps(p, (__m512)v);
+#else
+    _mm512_stream_pd(p, (__m512d)v);
+#endif
+}
+#else
+#define HAS_STREAMS false
+DC_INLINE void vstream(T *p, V v) { vstore(p, v); }
 #endif
 
 /* Keeps bits in a register of their own kind. */
