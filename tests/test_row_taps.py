@@ -167,3 +167,28 @@ def test_it_stays_within_the_arrays(dtype):
             np.testing.assert_array_equal(y, np.full((1, 81), 20, dtype))
             y = directconv.conv1d(memory[None, 100:200], np.ones((1, 1, 3), dtype), dilation=20)
             np.testing.assert_array_equal(y, np.full((1, 60), 3, dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dilation", [1, 64])
+def test_outputs_larger_than_caches(isa, rng, dtype, dilation):
+    """They are stored past the caches, a line at a time, with the bits of smaller outputs."""
+    count = 4_200_000 // np.dtype(dtype).itemsize
+    x = rng.standard_normal((1, 4, count)).astype(dtype)
+    w = rng.standard_normal((4, 1, 3)).astype(dtype)
+    b = rng.standard_normal(4).astype(dtype)
+    options = {"padding": dilation, "dilation": dilation, "activation": "relu"}
+    parts = [
+        directconv.conv1d(x[:, i : i + 1], w[i : i + 1], b[i : i + 1], **options)
+        for i in range(4)
+    ]
+    expected = np.concatenate(parts, axis=1)
+    assert expected.nbytes > 16e6
+    memory = np.full(4 * count + 64, np.nan, dtype)
+    for offset, threads in ((0, 1), (1, 2), (4, 1), (13, 3)):
+        memory[...] = np.nan
+        out = memory[16 + offset : 16 + offset + 4 * count].reshape(1, 4, count)
+        directconv.conv1d(x, w, b, groups=4, out=out, threads=threads, **options)
+        assert same_bits(out, expected)
+        assert np.isnan(memory[: 16 + offset]).all()
+        assert np.isnan(memory[16 + offset + 4 * count :]).all()

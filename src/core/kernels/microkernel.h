@@ -442,7 +442,7 @@ DC_INLINE bool dc_lanes_slide(const dc_kernels *kernels, const dc_depthwise_stri
            dc_slots(t->kernel_rows, t->row_stride) <= DC_SLOTS &&
            t->row_stride == column_stride && column_stride <= DC_CUT_STRIDE &&
            (column_stride == 1 || dilation == 1) && dilation < 64 && t->kernel_columns <= 64 &&
-           (t->kernel_columns - 1) * dilation < 64 - (column_stride <= 2 ? width - 1 : 0);
+           (t->kernel_columns - 1) * dilation < 64 - (column_stride <= 3 ? width - 1 : 0);
 }
 
 /* Whether two planes share the vector that what is left of a row fills in part: where whole strips are before it,

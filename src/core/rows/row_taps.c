@@ -5,12 +5,19 @@
 #include "parallel.h"
 #include "row_staging.h"
 
+/* Outputs of so many bytes are not in the caches when somebody reads them: with as many inputs they fill an L3 of
+ * 32 MiB. Stored past the caches, 16 MB take 0.41 ms instead of 0.79, and 0.88 instead of 1.07 with a sum over them
+ * that follows; 8 MB take 0.20 instead of 0.17, and 0.39 instead of 0.24. */
+static const double STREAM_BYTES = 16e6;
+
+enum { WORTHWHILE = 8 }; /* vectors of outputs in place */
+
 typedef struct {
     const dc_call *given;
     const dc_problem *p;
     const dc_schedule *s;
     ptrdiff_t bytes, units;
-    bool clamps;
+    bool clamps, streams;
     char *scratch;
     size_t thread_bytes;
 } call;
@@ -126,7 +133,7 @@ static void store(const call *c, const block *b, ptrdiff_t channel, const char *
     c->given->kernels->store(&s);
 }
 
-static void run_block(const call *c, const block *b, char *scratch)
+static void run_part(const call *c, const block *b, char *scratch)
 {
     char *sums = scratch + dc_aligned((size_t)(inputs_of_block(c->p, c->s) * c->bytes));
     const char *source = inputs_of(c, b, scratch);
@@ -142,6 +149,7 @@ static void run_block(const call *c, const block *b, char *scratch)
             .start = (char *)c->given->packed->bias + channel * c->bytes,
             .out =
                 stores ? (char *)element_at(c, c->given->output, b, channel, b->first) : sums,
+            .streams = stores && c->streams,
             .clamps = stores && c->clamps,
             .low = c->p->low,
             .high = c->p->high,
@@ -149,6 +157,31 @@ static void run_block(const call *c, const block *b, char *scratch)
         if (!stores)
             store(c, b, channel, sums);
     }
+}
+
+/* Outputs that meet padding apart from the others, of which there may be many that need no copy. */
+static void run_block(const call *c, const block *b, char *scratch)
+{
+    const dc_axis *axis = &c->p->axis[2];
+    const ptrdiff_t lanes = c->given->kernels->lanes, past = b->first + b->count;
+    const ptrdiff_t low = dc_max(b->first, axis->before);
+    const ptrdiff_t high =
+        dc_min(past, axis->in + axis->before - (axis->kernel - 1) * axis->dilation);
+    if (c->given->input->stride[4] != 1 || high - low < WORTHWHILE * lanes) {
+        run_part(c, b, scratch);
+        return;
+    }
+    block part = *b;
+    part.count = dc_max(low - b->first, lanes);
+    if (low > b->first)
+        run_part(c, &part, scratch);
+    part.count = dc_max(past - high, lanes);
+    part.first = past - part.count;
+    if (high < past)
+        run_part(c, &part, scratch);
+    part.first = low;
+    part.count = high - low;
+    run_part(c, &part, scratch);
 }
 
 static void work(void *context, int thread, int team)
@@ -163,6 +196,8 @@ static void work(void *context, int thread, int team)
         b.count = dc_split(out, rows->blocks, index + 1) - b.first;
         run_block(c, &b, c->scratch + (size_t)thread * c->thread_bytes);
     }
+    if (c->streams)
+        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* streamed outputs, too, are there for all */
 }
 
 /* ---- One call ---- */
@@ -177,6 +212,9 @@ static dc_status execute(const dc_call *given)
               .units = given->batch * p->groups * given->schedule->rows.blocks,
               .clamps = p->low > -__builtin_inf() || p->high < __builtin_inf(),
               .thread_bytes = thread_bytes(p, given->schedule)};
+    c.streams = (double)given->batch * (double)p->out_channels * (double)p->axis[2].out *
+                    (double)c.bytes >=
+                STREAM_BYTES;
     const int threads = (int)dc_min(given->threads, c.units);
     size_t scratch = c.thread_bytes;
     if (!dc_multiply(&scratch, (size_t)threads))
