@@ -11,7 +11,7 @@ import pytest
 import directconv
 from directconv import _execute
 from directconv._spec import ConvSpec
-from support import CONV, DTYPES, NUMPY_MODES, in_double, integers, same_bits
+from support import CONV, DTYPES, NUMPY_MODES, in_double, integers, placed, same_bits
 
 both_dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
@@ -98,16 +98,6 @@ def test_kernels_that_slide_over_every_height(isa, dtype):
             check((2, 3, height, 35), (3, 1, size, size), dtype, stride=2, **options)
     check((1, 2, 30, 33), (2, 1, 5, 5), dtype, padding=6, dilation=(3, 1))
     check((1, 2, 30, 33), (2, 1, 5, 5), dtype, padding=6, dilation=(1, 3))
-
-
-def placed(array, offset):
-    """An equal array, `offset` elements past a line of the cache, and what lies around it."""
-    memory = np.full(array.size + 64, np.nan, array.dtype)
-    start = -memory.ctypes.data % 64 // array.itemsize + offset
-    inside = memory[start : start + array.size].reshape(array.shape)
-    inside[...] = array
-    around = [memory[:start], memory[start + array.size :]]
-    return inside, around
 
 
 @both_dtypes
