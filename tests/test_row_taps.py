@@ -184,6 +184,15 @@ def test_outputs_larger_than_caches(isa, rng, dtype, dilation):
     ]
     expected = np.concatenate(parts, axis=1)
     assert expected.nbytes > 16e6
+    many = directconv.conv1d(x[:, :1], np.concatenate([w[:1]] * 4), **options)
+    assert all(same_bits(many[:, i], many[:, 0]) for i in range(4))
+    np.testing.assert_array_equal(many[:, :1], directconv.conv1d(x[:, :1], w[:1], **options))
+    added = directconv.conv1d(x, w, b, groups=4, residual=expected, **options)
+    for i in range(4):
+        part = directconv.conv1d(
+            x[:, i : i + 1], w[i : i + 1], b[i : i + 1], residual=parts[i], **options
+        )
+        assert same_bits(added[:, i : i + 1], part)
     memory = np.full(4 * count + 64, np.nan, dtype)
     for offset, threads in ((0, 1), (1, 2), (4, 1), (13, 3)):
         memory[...] = np.nan

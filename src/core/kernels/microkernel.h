@@ -290,10 +290,11 @@ typedef struct dc_spread_plane {
  * is a pixel; where some of the columns are padding, or not in their order, a table says where they lie:
  * column kx of vector v at columns[kx*column_tap + v*column_step].
  *
- * Where lanes slide, bits say which columns lie in the row, and no others are read. A vector is loaded for each
- * column of the kernel: `inside` has the columns from its first one on, of the first vector, the last but one and the
- * last. Or lanes are moved: whole vectors are read, for each of the strip's as many columns as they have lanes (twice
- * as many with a stride of two), in the middle column of the kernel, and one more beside the first and the last;
+ * Where lanes slide, bits say which columns lie in the row, and no others are read. A vector
+ * is loaded for each column of the kernel: `inside` has the columns from its first one on, of
+ * the first vector, the last but one and the last. Or lanes are moved: whole vectors are read,
+ * for each of the strip's as many columns as they have lanes (twice as many with a stride of
+ * two), in the middle column of the kernel, and one more beside the first and the last;
  * `outside` has the columns of these that are none. */
 typedef struct dc_strip {
     ptrdiff_t at, out_at; /* elements from the beginning of a row of input and output */
@@ -447,8 +448,8 @@ DC_INLINE ptrdiff_t dc_slots(ptrdiff_t kernel_rows, ptrdiff_t stride)
     return dc_ceil_div(kernel_rows, stride);
 }
 
-/* Whether strips of pixels slide whose vectors are loaded without the lanes beyond the row, or moved: the columns
- * that one of them meets have a bit each, in one word or two. */
+/* Whether strips of pixels slide whose vectors are loaded without the lanes beyond the row, or
+ * moved: the columns that one of them meets have a bit each, in one word or two. */
 DC_INLINE bool dc_lanes_slide(const dc_kernels *kernels, const dc_depthwise_strips *t,
                               ptrdiff_t column_stride, ptrdiff_t dilation)
 {
@@ -460,8 +461,8 @@ DC_INLINE bool dc_lanes_slide(const dc_kernels *kernels, const dc_depthwise_stri
            (t->kernel_columns - 1) * dilation < 64 - (column_stride <= 3 ? width - 1 : 0);
 }
 
-/* Whether two planes share the vector that what is left of a row fills in part: where whole strips are before it,
- * and rows enough to be worth joining weights for. */
+/* Whether two planes share the vector that what is left of a row fills in part: where whole
+ * strips are before it, and rows enough to be worth joining weights for. */
 DC_INLINE bool dc_planes_share(const dc_kernels *kernels, const dc_depthwise_strips *t,
                                ptrdiff_t width, ptrdiff_t rows)
 {
@@ -473,8 +474,8 @@ DC_INLINE bool dc_planes_share(const dc_kernels *kernels, const dc_depthwise_str
            width > strip && (width - left) % strip == 0 && rows >= 4 * t->kernel_rows;
 }
 
-/* Whether lanes are moved in strips of so many vectors. It takes the time of multiply-adds, but saves loads, of which
- * few products or few vectors have many. */
+/* Whether lanes are moved in strips of so many vectors. It takes the time of multiply-adds,
+ * but saves loads, of which few products or few vectors have many. */
 DC_INLINE bool dc_lanes_move(ptrdiff_t kernel_rows, ptrdiff_t kernel_columns, ptrdiff_t stride,
                              ptrdiff_t dilation, int vectors)
 {
@@ -486,8 +487,8 @@ DC_INLINE bool dc_lanes_move(ptrdiff_t kernel_rows, ptrdiff_t kernel_columns, pt
            (stride == 2 || (stride == 1 && vectors <= 2));
 }
 
-/* Whether strips slide down the rows: by pixels where lanes slide, and square kernels of 3. Their columns must be
- * neighbours if they move by two, and by channels; `t` says the rest. */
+/* Whether strips slide down the rows: by pixels where lanes slide, and square kernels of 3.
+ * Their columns must be neighbours if they move by two, and by channels; `t` says the rest. */
 DC_INLINE bool dc_strips_slide(const dc_kernels *kernels, const dc_depthwise_strips *t,
                                ptrdiff_t column_stride, ptrdiff_t dilation, bool neighbours)
 {

@@ -5,9 +5,10 @@
 #include "parallel.h"
 #include "row_staging.h"
 
-/* Outputs of so many bytes are not in the caches when somebody reads them: with as many inputs they fill an L3 of
- * 32 MiB. Stored past the caches, 16 MB take 0.41 ms instead of 0.79, and 0.88 instead of 1.07 with a sum over them
- * that follows; 8 MB take 0.20 instead of 0.17, and 0.39 instead of 0.24. */
+/* Outputs of so many bytes are not in the caches when somebody reads them: with as many inputs
+ * they fill an L3 of 32 MiB. Stored past the caches, 16 MB take 0.41 ms instead of 0.79, and
+ * 0.88 instead of 1.07 with a sum over them that follows; 8 MB take 0.20 instead of 0.17, and
+ * 0.39 instead of 0.24. */
 static const double STREAM_BYTES = 16e6;
 
 enum { WORTHWHILE = 8 }; /* vectors of outputs in place */
@@ -17,7 +18,8 @@ typedef struct {
     const dc_problem *p;
     const dc_schedule *s;
     ptrdiff_t bytes, units;
-    bool clamps, streams;
+    bool clamps;
+    bool stores, streams; /* sums to the output itself, past the caches */
     char *scratch;
     size_t thread_bytes;
 } call;
@@ -137,7 +139,6 @@ static void run_part(const call *c, const block *b, char *scratch)
 {
     char *sums = scratch + dc_aligned((size_t)(inputs_of_block(c->p, c->s) * c->bytes));
     const char *source = inputs_of(c, b, scratch);
-    const bool stores = !c->given->residual && c->given->output->stride[4] == 1;
     for (ptrdiff_t i = 0; i < c->s->group_out; i++) {
         const ptrdiff_t channel = b->group * c->s->group_out + i;
         c->given->kernels->row(&(dc_row){
@@ -147,41 +148,64 @@ static void run_part(const call *c, const block *b, char *scratch)
             .source = source,
             .weights = (char *)c->given->packed->weights + channel * c->s->taps * c->bytes,
             .start = (char *)c->given->packed->bias + channel * c->bytes,
-            .out =
-                stores ? (char *)element_at(c, c->given->output, b, channel, b->first) : sums,
-            .streams = stores && c->streams,
-            .clamps = stores && c->clamps,
+            .out = c->stores ? (char *)element_at(c, c->given->output, b, channel, b->first)
+                             : sums,
+            .streams = c->streams,
+            .clamps = c->stores && c->clamps,
             .low = c->p->low,
             .high = c->p->high,
         });
-        if (!stores)
+        if (!c->stores)
             store(c, b, channel, sums);
     }
+}
+
+/* The outputs of a block whose inputs are neighbours in memory; false if these are few. */
+static bool find_inside(const call *c, const block *b, block *inside)
+{
+    const dc_axis *axis = &c->p->axis[2];
+    const ptrdiff_t past = dc_min(b->first + b->count, axis->in + axis->before -
+                                                           (axis->kernel - 1) * axis->dilation);
+    *inside = *b;
+    inside->first = dc_max(b->first, axis->before);
+    inside->count = past - inside->first;
+    return c->given->input->stride[4] == 1 &&
+           inside->count >= WORTHWHILE * c->given->kernels->lanes;
 }
 
 /* Outputs that meet padding apart from the others, of which there may be many that need no copy. */
 static void run_block(const call *c, const block *b, char *scratch)
 {
-    const dc_axis *axis = &c->p->axis[2];
     const ptrdiff_t lanes = c->given->kernels->lanes, past = b->first + b->count;
-    const ptrdiff_t low = dc_max(b->first, axis->before);
-    const ptrdiff_t high =
-        dc_min(past, axis->in + axis->before - (axis->kernel - 1) * axis->dilation);
-    if (c->given->input->stride[4] != 1 || high - low < WORTHWHILE * lanes) {
+    block inside, part = *b;
+    if (!find_inside(c, b, &inside)) {
         run_part(c, b, scratch);
         return;
     }
-    block part = *b;
-    part.count = dc_max(low - b->first, lanes);
-    if (low > b->first)
+    part.count = dc_max(inside.first - b->first, lanes);
+    if (inside.first > b->first)
         run_part(c, &part, scratch);
-    part.count = dc_max(past - high, lanes);
+    const ptrdiff_t past_inside = inside.first + inside.count;
+    part.count = dc_max(past - past_inside, lanes);
     part.first = past - part.count;
-    if (high < past)
+    if (past_inside < past)
         run_part(c, &part, scratch);
-    part.first = low;
-    part.count = high - low;
-    run_part(c, &part, scratch);
+    run_part(c, &inside, scratch);
+}
+
+/* Blocks first..past-1 of a row together, if what is streamed is that much longer, and few
+ * need a copy. */
+static bool merge_blocks(const call *c, ptrdiff_t first, ptrdiff_t past, block *b)
+{
+    const ptrdiff_t out = c->p->axis[2].out, blocks = c->s->rows.blocks;
+    block inside, all = *b;
+    all.first = dc_split(out, blocks, first);
+    all.count = dc_split(out, blocks, past) - all.first;
+    if (!c->streams || c->s->group_out > 1 || !find_inside(c, &all, &inside) ||
+        all.count - inside.count > c->s->rows.block)
+        return false;
+    *b = all;
+    return true;
 }
 
 static void work(void *context, int thread, int team)
@@ -189,11 +213,15 @@ static void work(void *context, int thread, int team)
     const call *c = context;
     const dc_rows_schedule *rows = &c->s->rows;
     const ptrdiff_t out = c->p->axis[2].out, past = dc_split(c->units, team, thread + 1);
-    for (ptrdiff_t unit = dc_split(c->units, team, thread); unit < past; unit++) {
+    for (ptrdiff_t unit = dc_split(c->units, team, thread), count; unit < past; unit += count) {
         const ptrdiff_t index = unit % rows->blocks, row = unit / rows->blocks;
         block b = {.image = row / c->p->groups, .group = row % c->p->groups};
-        b.first = dc_split(out, rows->blocks, index);
-        b.count = dc_split(out, rows->blocks, index + 1) - b.first;
+        count = dc_min(rows->blocks - index, past - unit);
+        if (!merge_blocks(c, index, index + count, &b)) {
+            count = 1;
+            b.first = dc_split(out, rows->blocks, index);
+            b.count = dc_split(out, rows->blocks, index + 1) - b.first;
+        }
         run_block(c, &b, c->scratch + (size_t)thread * c->thread_bytes);
     }
     if (c->streams)
@@ -212,9 +240,10 @@ static dc_status execute(const dc_call *given)
               .units = given->batch * p->groups * given->schedule->rows.blocks,
               .clamps = p->low > -__builtin_inf() || p->high < __builtin_inf(),
               .thread_bytes = thread_bytes(p, given->schedule)};
-    c.streams = (double)given->batch * (double)p->out_channels * (double)p->axis[2].out *
-                    (double)c.bytes >=
-                STREAM_BYTES;
+    const double output = (double)given->batch * (double)p->out_channels *
+                          (double)p->axis[2].out * (double)c.bytes;
+    c.stores = !given->residual && given->output->stride[4] == 1;
+    c.streams = c.stores && output >= STREAM_BYTES;
     const int threads = (int)dc_min(given->threads, c.units);
     size_t scratch = c.thread_bytes;
     if (!dc_multiply(&scratch, (size_t)threads))
