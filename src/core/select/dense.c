@@ -18,6 +18,7 @@ static const double OF_PIXEL_LANES = 0.96;
 static const double OF_PIXEL_LANES_IN_CHUNKS =
     0.91;                                   /* sums are read and written once a chunk */
 static const double COPIED_CHANNELS = 0.15; /* often none are, and blocks are read in place */
+static const double COPIED_GROUP = 4;       /* the channels of a small group, at a position */
 static const double COPIED_COLUMNS = 0.3;
 static const double TRANSPOSED = 0.6;
 static const double TRANSPOSED_IN_ONE_SET = 1.2; /* channels evict each other from the L1 */
@@ -186,10 +187,11 @@ static double waste(const dc_kernels *kernels, const dc_schedule *s)
 }
 
 /* Cycles to move an element between an array of `sizes` and scratch. */
-static double moving(const dc_problem *p, dc_family family, const ptrdiff_t sizes[3])
+static double moving(const dc_problem *p, dc_family family, const ptrdiff_t sizes[3],
+                     ptrdiff_t channels)
 {
     if (p->layout == DC_CHANNELS_LAST && family == DC_CHANNEL_LANES)
-        return COPIED_CHANNELS;
+        return p->groups == 1 ? COPIED_CHANNELS : COPIED_GROUP / (double)dc_min(channels, 24);
     if (p->layout == DC_CHANNELS_FIRST && family == DC_PIXEL_LANES)
         return COPIED_COLUMNS;
     size_t plane = dc_element_bytes(p->element);
@@ -218,8 +220,9 @@ static double dense_cycles(const dc_problem *p, const dc_kernels *kernels, const
         products * (double)s->group_out * waste(kernels, s) / (2 * efficiency * kernels->lanes);
     const double store = pixel_lanes && p->layout == DC_CHANNELS_LAST && s->bundle == 1
                              ? SCATTERED
-                             : moving(p, s->family, out);
-    return pixels * (sums + staged * moving(p, s->family, in) + (double)s->group_out * store);
+                             : moving(p, s->family, out, dc_max(1, s->group_out));
+    return pixels * (sums + staged * moving(p, s->family, in, dc_max(1, s->group_in)) +
+                     (double)s->group_out * store);
 }
 
 static dc_status schedule_family(const dc_problem *p, const dc_kernels *kernels,
