@@ -178,6 +178,8 @@ ptrdiff_t dc_fill_rows(const dc_problem *p, const dc_tensor *x, ptrdiff_t z, ptr
     const dc_axis *depth = &p->axis[0], *axis = &p->axis[1];
     const ptrdiff_t extent =
         (rows - 1) * axis->stride + (axis->kernel - 1) * axis->dilation + 1;
+    /* Of a dense kernel, rows that the output above has met already. */
+    const ptrdiff_t shared = axis->dilation == 1 ? axis->kernel - axis->stride : 0;
     for (ptrdiff_t i = 0; i < depth->kernel * extent; i++)
         row_at[i] = DC_PADDING_ROW;
     for (ptrdiff_t d = 0; d < depth->kernel; d++, row_at += extent) {
@@ -186,7 +188,7 @@ ptrdiff_t dc_fill_rows(const dc_problem *p, const dc_tensor *x, ptrdiff_t z, ptr
         if (sz < 0)
             continue;
         for (ptrdiff_t y = 0; y < rows; y++)
-            for (ptrdiff_t k = 0; k < axis->kernel; k++) {
+            for (ptrdiff_t k = y && shared > 0 ? shared : 0; k < axis->kernel; k++) {
                 const ptrdiff_t i = y * axis->stride + k * axis->dilation;
                 const ptrdiff_t sy = dc_source_index(first * axis->stride - axis->before + i,
                                                      axis->in, p->padding);
