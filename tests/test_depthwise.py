@@ -100,6 +100,16 @@ def test_kernels_that_slide_over_every_height(isa, dtype):
     check((1, 2, 30, 33), (2, 1, 5, 5), dtype, padding=6, dilation=(1, 3))
 
 
+@both_dtypes
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_dilated_kernels_that_slide(isa, dtype, size):
+    """Strips of every number of vectors, where no lane slides or rows slide in classes."""
+    for width in [*range(1, 36, 3), 47, 63, 64, 66, 97, 129, 200]:
+        for dilation, stride in (((1, 2), 1), (2, 1), ((2, 1), (2, 1)), ((2, 1), 2)):
+            options = {"dilation": dilation, "stride": stride, "padding": 2 * (size // 2)}
+            check((1, 2, 11, width), (2, 1, size, size), dtype, **options)
+
+
 def placed(array, offset):
     """An equal array, `offset` elements past a line of the cache, and what lies around it."""
     memory = np.full(array.size + 64, np.nan, array.dtype)

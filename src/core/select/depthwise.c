@@ -52,16 +52,22 @@ static bool within_reach(const dc_problem *p)
     return true;
 }
 
-/* Whether strips of pixels slide down the rows, lane by lane. */
-static bool lanes_slide(const dc_problem *p, const dc_kernels *kernels)
+/* Whether strips of pixels may slide down the rows (see dc_band_slides), ... */
+static bool strips_slide(const dc_problem *p, const dc_kernels *kernels)
 {
     const dc_axis *axis = p->axis;
-    const dc_depthwise_strips t = {.depths = axis[0].kernel,
-                                   .kernel_rows = axis[1].kernel,
-                                   .kernel_columns = axis[2].kernel,
-                                   .row_stride = axis[1].stride};
-    return kernels->lane_slides && axis[2].dilation == 1 &&
-           dc_strips_slide(kernels, &t, axis[2].stride, true);
+    const dc_depthwise_strips t = {
+        .depths = axis[0].kernel,
+        .kernel_rows = axis[1].kernel,
+        .kernel_columns = axis[2].kernel,
+        .row_stride = axis[1].stride / dc_common_divisor(axis[1].stride, axis[1].dilation)};
+    return dc_strips_slide(kernels, &t, axis[2].stride, axis[2].dilation == 1);
+}
+
+/* ... lane by lane. */
+static bool lanes_slide(const dc_problem *p, const dc_kernels *kernels)
+{
+    return kernels->lane_slides && p->axis[2].dilation == 1 && strips_slide(p, kernels);
 }
 
 static bool serves_pixels(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
@@ -75,7 +81,7 @@ static bool serves_pixels(const dc_problem *p, const dc_kernels *kernels, dc_sch
         return false;
 
     dc_depthwise_schedule d = {.lanes = kernels->lanes, .vectors = kernels->strip_vectors};
-    if (lanes_slide(p, kernels))
+    if (strips_slide(p, kernels))
         d.vectors = kernels->slide_vectors[axis[2].kernel / 2];
     const ptrdiff_t width = d.lanes * d.vectors,
                     bytes = (ptrdiff_t)dc_element_bytes(p->element);
