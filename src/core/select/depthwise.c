@@ -20,7 +20,8 @@ static const double PER_PIXEL_TAP = 0.7;      /* of a strip, whatever its width 
 static const double PER_PIXEL_STRIP = 25;     /* for a row of a strip */
 static const double PER_SLID_PRODUCT = 0.6;   /* where strips slide lane by lane, ... */
 static const double PER_SLID_STRIP = 4;       /* ... for a row of a strip, ... */
-static const double PER_PAIR = 5; /* ... and for every other column of two vectors */
+static const double PER_PAIR = 5;   /* ... and for every other column of two vectors */
+static const double PER_LOADED = 5; /* where other strips slide, for a vector of outputs */
 static const double CALL = 4000;
 static const double HALVED = 1.6;           /* every other column */
 static const double PER_CHANNEL_TAP = 0.56; /* of a vector of channels */
@@ -167,6 +168,9 @@ static double pixel_cycles(const dc_problem *p, const dc_kernels *kernels, const
     if (lanes_slide(p, kernels))
         return rows * (PER_SLID_PRODUCT * products + PER_SLID_STRIP * (double)strips +
                        (p->axis[2].stride == 2 ? PER_PAIR * (double)vectors : 0));
+    if (kernels->lane_slides && strips_slide(p, kernels)) /* of registers there are enough */
+        return rows * (PER_SLID_PRODUCT * products + PER_SLID_STRIP * (double)strips +
+                       PER_LOADED * (double)vectors);
     const double row = PER_PIXEL_PRODUCT * products +
                        PER_PIXEL_TAP * (double)strips * (double)s->taps +
                        PER_PIXEL_STRIP * (double)strips + PER_VECTOR * (double)vectors;
