@@ -56,6 +56,16 @@ def channels_first(array, layout):
     return np.moveaxis(array, -1, 1) if last(layout) else array
 
 
+def placed(array, offset):
+    """An equal array, `offset` elements past a line of the cache, and what lies around it."""
+    memory = np.full(array.size + 64, np.nan, array.dtype)
+    start = -memory.ctypes.data % 64 // array.itemsize + offset
+    inside = memory[start : start + array.size].reshape(array.shape)
+    inside[...] = array
+    around = [memory[:start], memory[start + array.size :]]
+    return inside, around
+
+
 def last(layout):
     return layout == "channels_last"
 

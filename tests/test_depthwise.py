@@ -11,7 +11,7 @@ import pytest
 import directconv
 from directconv import _execute
 from directconv._spec import ConvSpec
-from support import CONV, DTYPES, NUMPY_MODES, in_double, integers, same_bits
+from support import CONV, DTYPES, NUMPY_MODES, in_double, integers, placed, same_bits
 
 both_dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
@@ -108,16 +108,6 @@ def test_dilated_kernels_that_slide(isa, dtype, size):
         for dilation, stride in (((1, 2), 1), (2, 1), ((2, 1), (2, 1)), ((2, 1), 2)):
             options = {"dilation": dilation, "stride": stride, "padding": 2 * (size // 2)}
             check((1, 2, 11, width), (2, 1, size, size), dtype, **options)
-
-
-def placed(array, offset):
-    """An equal array, `offset` elements past a line of the cache, and what lies around it."""
-    memory = np.full(array.size + 64, np.nan, array.dtype)
-    start = -memory.ctypes.data % 64 // array.itemsize + offset
-    inside = memory[start : start + array.size].reshape(array.shape)
-    inside[...] = array
-    around = [memory[:start], memory[start + array.size :]]
-    return inside, around
 
 
 @both_dtypes

@@ -19,6 +19,7 @@ from support import (
     in_layout,
     integers,
     last,
+    placed,
     same_bits,
 )
 
@@ -151,6 +152,48 @@ def test_one_order_of_sums(isa):
         assert same_bits(lasts, views)
         if "lanes" not in family(isa, x.shape[1:], 35, (kernel,) * 2, stride, "channels_first"):
             assert same_bits(in_layout(y, "channels_last"), lasts)
+
+
+@both_dtypes
+@pytest.mark.parametrize("channels", [48, 80])
+def test_pixels_that_begin_amid_a_line(isa, dtype, channels):
+    """Wherever arrays begin, bits are the same, and nothing beside them is read or written."""
+    rng = np.random.default_rng(channels)
+    cases = [((k, k), {"padding": k // 2, "stride": s}) for k in (3, 4, 5, 7) for s in (1, 2)]
+    cases += [
+        (
+            (3, 3),
+            {
+                "padding": ((3, 1), (0, 4)),
+                "padding_mode": "constant",
+                "padding_value": 2.0,
+                "activation": "relu",
+            },
+        ),
+        ((3, 3), {"padding": 2, "padding_mode": "reflect", "stride": (1, 2)}),
+        ((3, 3), {"padding": 1, "dilation": 2, "padding_mode": "circular"}),
+        ((5, 3), {"padding": 0, "stride": 3}),
+        ((1, 3), {"padding": (0, 1)}),
+        ((6,), {"padding": 1}),
+        ((3,), {"padding": 3, "dilation": 3}),
+        ((2, 3, 3), {"padding": 1, "stride": (1, 2, 1)}),
+    ]
+    for kernel, options in cases:
+        spatial = {1: (901,), 2: (31, 29), 3: (4, 15, 16)}[len(kernel)]
+        x = integers(rng, (1, *spatial, channels), dtype)
+        w = integers(rng, (channels, 1, *kernel), dtype)
+        b = integers(rng, channels, dtype)
+        expected = in_double(np.moveaxis(x, -1, 1), w, b, groups=channels, **options)
+        expected = np.moveaxis(expected, 1, -1)
+        for offset, threads in ((0, 1), (1, 2), (4, 1), (7, 3), (15, 1)):
+            given, _ = placed(x, offset)
+            out, around = placed(np.zeros(expected.shape, dtype), (3 * offset + 1) % 16)
+            CONV[len(kernel)](
+                given, w, b, out=out, groups=channels, layout="channels_last",
+                algorithm="direct", threads=threads, **options,
+            )  # fmt: skip
+            np.testing.assert_array_equal(out, expected, err_msg=f"{kernel} {options} {offset}")
+            assert all(np.isnan(part).all() for part in around)
 
 
 def test_views_residuals_and_outputs_of_any_strides(isa):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import directconv
 from directconv import ndimage, signal
+from directconv._filter_choice import transform_cost
 from support import same_bits
 
 scipy_signal = pytest.importorskip("scipy.signal")
@@ -143,6 +144,29 @@ def test_bits_do_not_depend_on_threads(rng):
         for name in ("convolve", "oaconvolve"):
             call = getattr(signal, name)
             assert same_bits(call(x, y, threads=1), call(x, y, threads=3))
+
+
+@pytest.mark.parametrize("dtypes", ["ff", "dd", "FF", "Df", "ef", "bd"])
+def test_method_fft_takes_the_faster_transforms(dtypes, isa):
+    """Those of the core, or of tiles: long kernels, and more than three axes."""
+    rng = np.random.default_rng(14)
+    kinds = set()
+    for x_shape, y_shape in (((20_000,), (700,)), ((1500,), (1400,)), ((70, 80), (21, 30)),
+                             ((3, 3, 20, 20), (2, 2, 5, 9))):  # fmt: skip
+        x, y = (
+            array(rng, code, shape)
+            for shape, code in zip((x_shape, y_shape), dtypes, strict=True)
+        )
+        dtype = signal.fft_dtype(x.dtype, y.dtype)
+        kinds.add(transform_cost(y_shape, x_shape, dtype, isa)[0])
+        z = signal.convolve(x, y, "same", method="fft")
+        expected = scipy_signal.convolve(x.astype("D"), y.astype("D"), "same", method="fft")
+        largest = np.abs(expected).max()
+        bound = 64 * np.finfo(dtype).eps * largest
+        np.testing.assert_allclose(
+            z, expected if dtype.kind == "c" else expected.real, 0, bound
+        )
+    assert kinds == {"fft", "core fft"}
 
 
 def test_choice_of_method():

@@ -37,7 +37,7 @@ def correlate_directly(
     mode, value : str and scalar
         How the input continues: a padding mode of `conv2d`, and the value of "constant".
     algorithm : str
-        "auto" or "direct", of `conv2d`.
+        "auto", "direct" or "fft", of `conv2d`.
     threads : int
     """
     how = (before, mode, algorithm, threads)

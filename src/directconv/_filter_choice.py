@@ -26,6 +26,7 @@ __all__ = [
     "passes_of",
     "prefers_fft",
     "rank_one_factors",
+    "transform_cost",
     "uses_fft",
 ]
 
@@ -59,6 +60,8 @@ def choose(
 ) -> tuple[str, list[Array] | None]:
     """Settle how to sum: "direct", "fft", "core" (by an FFT of its own) or "passes".
 
+    The algorithm "transform" is the faster kind of FFT: "fft", or "core fft".
+
     Returns
     -------
     algorithm : str
@@ -72,6 +75,9 @@ def choose(
     """
     if algorithm in ("direct", "core", "fft"):
         return algorithm, None
+    if algorithm == "transform":
+        isa = _runtime.current_isa()
+        return transform_cost(kernel.shape, out, kernel.dtype, isa)[0], None
     if kernel.size == 1 and algorithm != "separable":
         return "direct", None
     by_passes, other = by_shape(kernel.shape, out, kernel.dtype, _runtime.current_isa())
@@ -97,11 +103,7 @@ def by_shape(
     direct = direct_cost(outputs, kernel, itemsize)
     passes = passes_cost(outputs, kernel, itemsize)
     transforms = fft_cost(out, kernel, itemsize)
-    own = "direct"
-    if len(kernel) <= 3:
-        size = tuple(n + k - 1 for n, k in zip(out, kernel, strict=True))
-        layer = (_layers.Conv1d, _layers.Conv2d, _layers.Conv3d)[len(kernel) - 1]
-        own = layer(np.empty((1, 1, *kernel), dtype).real).algorithm_for((1, *size))
+    own = _core_algorithm(kernel, out, dtype, "auto") if len(kernel) <= 3 else "direct"
     best = "direct" if own == "direct" else "core"
     if own == "fft":
         by_core = core_fft_cost(out, kernel, itemsize)
@@ -111,6 +113,33 @@ def by_shape(
         best = "fft"
     several = sum(taps > 1 for taps in kernel) > 1
     return several and passes < min(direct, transforms), best
+
+
+def _core_algorithm(
+    kernel: tuple[int, ...], out: tuple[int, ...], dtype: np.dtype[Any], algorithm: str
+) -> str:
+    size = tuple(n + k - 1 for n, k in zip(out, kernel, strict=True))
+    kind = (_layers.Conv1d, _layers.Conv2d, _layers.Conv3d)[len(kernel) - 1]
+    layer = kind(np.empty((1, 1, *kernel), dtype).real, algorithm=algorithm)
+    return layer.algorithm_for((1, *size))
+
+
+@lru_cache(maxsize=256)
+def transform_cost(
+    kernel: tuple[int, ...], out: tuple[int, ...], dtype: np.dtype[Any], isa: str
+) -> tuple[str, float]:
+    """Return the faster kind of transform, "fft" or "core fft", and its nanoseconds."""
+    by_tiles = fft_cost(out, kernel, dtype.itemsize)
+    by_core = core_fft_cost(out, kernel, dtype.itemsize)
+    if dtype.kind == "c":  # each part of the input meets each part of the kernel
+        by_core *= 2
+    if len(kernel) > 3 or by_core >= by_tiles:
+        return "fft", by_tiles
+    try:
+        _core_algorithm(kernel, out, dtype, "fft")
+    except ValueError:  # too long a kernel, or out of reach
+        return "fft", by_tiles
+    return "core fft", by_core
 
 
 def uses_fft(kernel: Array, out: tuple[int, ...], algorithm: str) -> bool:

@@ -37,6 +37,7 @@ ORDERED_PER_OUTPUT = 0.2  # the same of float64 sums in a given order
 ORDERED_PER_PRODUCT = 0.032
 CORE_FFT_PER_OUTPUT = 0.75  # of the core's "fft", ...
 CORE_FFT_PER_SAMPLE = 1.3  # ... of a kernel of a single row, ...
+CORE_FFT_PER_TAP = 0.4  # ... with as much for each tap times outputs**0.4, ...
 CORE_FFT_PER_ROW = 0.034  # ... and a row of the kernel, ...
 CORE_FFT_PER_DEEP_ROW = 0.17  # ... or of one that has depth as well
 FFT_CALL = 60e3  # a tile, with its calls of NumPy
@@ -106,10 +107,13 @@ def fft_cost(shape: Sequence[int], kernel: Sequence[int], itemsize: int) -> floa
 
 def core_fft_cost(shape: Sequence[int], kernel: Sequence[int], itemsize: int) -> float:
     """Nanoseconds on one thread of the core's "fft": rows are transformed, columns summed."""
-    rows = prod(kernel[:-1])
+    rows, outputs = prod(kernel[:-1]), prod(shape)
     each = CORE_FFT_PER_DEEP_ROW if _has_depth(kernel) else CORE_FFT_PER_ROW
-    per_output = CORE_FFT_PER_OUTPUT if rows > 1 else CORE_FFT_PER_SAMPLE
-    return CALL + prod(shape) * itemsize / 4 * (per_output + rows * each * _narrower())
+    cost = outputs * (CORE_FFT_PER_OUTPUT + rows * each * _narrower())
+    if rows == 1:  # more outputs allow for longer transforms, of which a kernel takes fewer
+        cost = outputs * (CORE_FFT_PER_SAMPLE + each * _narrower())
+        cost += CORE_FFT_PER_TAP * kernel[-1] * outputs**0.4
+    return CALL + cost * itemsize / 4
 
 
 def fft_tiles(shape: Sequence[int], kernel: Sequence[int]) -> int:

@@ -48,7 +48,8 @@ def correlate(
         One per axis: by how much the first window begins before the input; may be negative.
     border : Border
     algorithm : str
-        "auto", "direct", "separable" or "fft".
+        "auto", "direct", "separable", "fft" (tiles of all axes), or "transform": the faster
+        kind of FFT.
     threads : int
 
     Raises
@@ -68,7 +69,7 @@ def correlate(
     elif chosen == "fft":
         _by_fft(x, kernel, before, border, out, threads)
     elif chosen != "direct" or not _in_planes(x, kernel, before, border, out, threads):
-        core = "direct" if chosen == "direct" else "auto"
+        core = {"core": "auto", "core fft": "fft"}.get(chosen, chosen)
         correlate_directly(x, kernel, before, border.mode, border.value, out, core, threads)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from directconv._filter_cost import direct_cost, fft_cost, fft_tiles
+from directconv import _runtime
+from directconv._filter_choice import transform_cost
+from directconv._filter_cost import direct_cost, fft_tiles
 from directconv._signal import fft_dtype, full_shape
 from directconv._spec import Array
 
@@ -14,8 +16,9 @@ __all__ = ["faster_method"]
 def faster_method(x: Array, kernel: Array, mode: str, threads: int) -> str:
     """Return "direct" or "fft", as the cost model has it.
 
-    Direct sums are shared out among any number of threads, transforms among no more than there
-    are tiles. Integers too large for float64 and bool are summed directly.
+    Direct sums and transforms of the core are shared out among any number of threads, other
+    transforms among no more than there are tiles. Integers too large for float64 and bool are
+    summed directly.
     """
     if x.dtype.kind not in "iufc" or kernel.dtype.kind not in "biufc":
         return "direct"
@@ -34,11 +37,11 @@ def faster_method(x: Array, kernel: Array, mode: str, threads: int) -> str:
         shape = tuple(abs(n - k) + 1 for n, k in zip(x.shape, kernel.shape, strict=True))
     dtype = fft_dtype(x.dtype, kernel.dtype)
     outputs = int(np.prod(shape))
-    by_fft = fft_cost(shape, small.shape, dtype.itemsize)
+    kind, by_fft = transform_cost(small.shape, shape, dtype, _runtime.current_isa())
     directly = direct_cost(outputs, small.shape, dtype.itemsize)
     if dtype.kind == "c":
         directly *= 2
-    tiles = fft_tiles(shape, small.shape)
+    tiles = fft_tiles(shape, small.shape) if kind == "fft" else threads
     return "fft" if by_fft / min(threads, tiles) < directly / threads else "direct"
 
 

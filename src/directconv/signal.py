@@ -90,7 +90,7 @@ def convolve(
     result = np.result_type(x, kernel)
     if method == "direct":
         return slide(x, kernel, mode, result, "direct", threads)
-    sums = slide(x, kernel, mode, fft_dtype(x.dtype, kernel.dtype), "fft", threads)
+    sums = slide(x, kernel, mode, fft_dtype(x.dtype, kernel.dtype), "transform", threads)
     if result.kind in "biu":
         np.rint(sums, out=sums)
     elif not np.isfinite(sums.reshape(-1)[:1]).all():

@@ -80,6 +80,7 @@ void dc_run_classes(const dc_axis *axis, const dc_kernels *kernels, ptrdiff_t by
     dc_depthwise_strips t = *band;
     t.row_stride = axis->stride / divisor;
     t.row_step = axis->dilation;
+    t.row_pitch = axis->dilation * band->row_pitch;
     const ptrdiff_t wide = t.kernel_rows == 3 ? FLAT_SWEEP : WIDE_SWEEP;
     t.sweep = t.lanes_slide   ? (t.strip_count < MANY_STRIPS ? dc_max(1, t.rows) : wide)
               : t.tile_stride ? TILE_SWEEP

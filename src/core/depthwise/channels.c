@@ -24,7 +24,10 @@ static char *lay_out(dc_channels_worker *w, const dc_problem *p, const dc_depthw
     w->staged_row_at = dc_take(&memory, d->rows * word);
     w->column_at = dc_take(&memory, d->columns * word);
     w->strips = dc_take(&memory, strips_at_most(d) * (ptrdiff_t)sizeof(dc_strip));
-    w->padding = dc_take(&memory, d->lanes * bytes);
+    const ptrdiff_t turned = d->turned ? p->in_channels : 0;
+    w->padding = dc_take(&memory, (d->lanes + turned) * bytes);
+    w->bias = dc_take(&memory, turned * bytes);
+    w->weights = dc_take(&memory, d->turned * bytes);
     w->stage = dc_take(&memory, d->rows * d->staged_row * d->lanes * bytes);
     /* Blocks that begin earlier are stored from the middle of a vector. */
     w->sums = dc_take(&memory, (d->band * d->zone + 1) * d->lanes * bytes);
@@ -43,6 +46,44 @@ static size_t thread_bytes(const dc_problem *p, const dc_schedule *s)
     return (uintptr_t)lay_out(&w, p, &s->depthwise, NULL);
 }
 
+/* ---- Lanes that are turned ---- */
+
+/* How many: nothing is copied, all pixels begin at the same place of a line, and that is not its beginning. */
+static int turned_lanes(const dc_channels_call *c)
+{
+    const dc_tensor *x = c->g->input;
+    const ptrdiff_t lanes = c->d->lanes;
+    if (!c->d->turned || !c->in_place || !c->stores)
+        return 0;
+    for (int i = 0; i < 5; i++)
+        if (i != 1 && x->stride[i] % lanes)
+            return 0;
+    return (int)((uintptr_t)x->data / (size_t)c->bytes % (size_t)lanes);
+}
+
+/* Weights and bias for them: the lanes of the block before, then those of a block. */
+static void turn_weights(dc_channels_worker *w)
+{
+    const dc_channels_call *c = w->c;
+    const dc_packed *packed = c->g->packed;
+    const ptrdiff_t vector = c->d->lanes * c->bytes;
+    for (ptrdiff_t block = 0; block < c->d->blocks; block++) {
+        const ptrdiff_t before = (block ? block : c->d->blocks) - 1;
+        const char *weights = packed->weights, *bias = packed->bias;
+        dc_turn t = {.vectors = c->taps,
+                     .lanes = c->turned,
+                     .before = weights + before * c->taps * vector,
+                     .after = weights + block * c->taps * vector,
+                     .out = w->weights + block * c->taps * vector};
+        c->g->kernels->turn(&t);
+        t.vectors = 1;
+        t.before = bias + before * vector;
+        t.after = bias + block * vector;
+        t.out = w->bias + block * vector;
+        c->g->kernels->turn(&t);
+    }
+}
+
 /* ---- Units ---- */
 
 static void work(void *context, int thread, int team)
@@ -51,7 +92,10 @@ static void work(void *context, int thread, int team)
     const dc_depthwise_schedule *d = c->d;
     dc_channels_worker w = {.c = c};
     lay_out(&w, c->p, d, c->scratch + (size_t)thread * c->thread_bytes);
-    c->g->kernels->fill(w.padding, 1, 0, d->lanes, c->p->padding_value);
+    c->g->kernels->fill(w.padding, 1, 0, d->lanes + (c->turned ? c->p->in_channels : 0),
+                        c->p->padding_value);
+    if (c->turned)
+        turn_weights(&w);
     if (c->block_channels < d->lanes) /* lanes without a channel */
         c->g->kernels->fill(w.stage, 1, 0, d->rows * d->staged_row * d->lanes, 0);
     ptrdiff_t unit = dc_split(c->bands.units, team, thread);
@@ -86,6 +130,7 @@ static dc_status execute(const dc_call *given)
                c.multiplier == 1 && !given->residual;
     c.skips_padding =
         given->packed->finite && p->padding == DC_CONSTANT && p->padding_value == 0;
+    c.turned = turned_lanes(&c);
     dc_share_bands(p, c.d, c.d->blocks, given->batch, given->threads, &c.bands);
     const int threads = (int)dc_min(given->threads, c.bands.units);
     size_t bytes = c.thread_bytes;

@@ -14,6 +14,9 @@ typedef struct dc_channels_call {
     bool in_place;      /* channels of the input are neighbours in memory */
     bool stores;        /* and those of the output, and there is no residual */
     bool skips_padding; /* zero times weights that are finite */
+    /* So many channels before those of a block its vectors begin, at lines of the cache. The first block has
+     * the last channels in their place. */
+    int turned;
     char *scratch;
     size_t thread_bytes;
 } dc_channels_call;
@@ -24,6 +27,7 @@ typedef struct dc_channels_worker {
     ptrdiff_t *row_at, *staged_row_at, *column_at;
     dc_strip *strips;
     char *stage, *sums, *padding;
+    char *weights, *bias; /* turned */
     /* the band, and its outputs first..past-1 of a row */
     ptrdiff_t image, z, y, rows, extent, first, past;
     dc_span span;

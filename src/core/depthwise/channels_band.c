@@ -6,11 +6,14 @@ enum {
     MOST_PHASES = 8, /* columns further apart are not read together */
 };
 
-static void fill_columns(dc_channels_worker *w, ptrdiff_t step)
+/* Those that a strip looks up: most strips need none. */
+static void fill_columns(dc_channels_worker *w, ptrdiff_t first, int vectors, ptrdiff_t step)
 {
-    const dc_positions at =
-        dc_span_positions(&w->c->p->axis[2], w->c->p->padding, &w->span, w->first);
-    for (ptrdiff_t i = 0; i < w->span.extent; i++) {
+    const dc_axis *axis = &w->c->p->axis[2];
+    const dc_positions at = dc_span_positions(axis, w->c->p->padding, &w->span, w->first);
+    const ptrdiff_t last = first + (axis->kernel - 1) * w->span.tap_step +
+                           (vectors - 1) * w->span.out_step * w->phases;
+    for (ptrdiff_t i = first; i <= last; i++) {
         const ptrdiff_t source = dc_position_source(&at, i);
         w->column_at[i] = source < 0 ? DC_PADDING_ROW : source * step;
     }
@@ -70,8 +73,10 @@ static void add_strips(dc_channels_worker *w, ptrdiff_t x, ptrdiff_t outputs, bo
             s->at = from * w->span.out_step * c->d->lanes;
         else if (position >= 0 && last < axis->in)
             s->at = position * column;
-        else
+        else {
             s->columns = w->column_at + from * w->span.out_step;
+            fill_columns(w, from * w->span.out_step, vectors, column);
+        }
         i += vectors - overlap;
     }
 }
@@ -89,8 +94,6 @@ static void fill_strips(dc_channels_worker *w)
     w->step = (tabled ? axis->stride * column : w->span.out_step * lanes) * w->phases;
     w->tap_step = tabled ? axis->dilation * column : w->span.tap_step * lanes;
     w->out_step = (c->stores ? c->g->output->stride[4] : lanes) * w->phases;
-    if (tabled)
-        fill_columns(w, column);
     w->strip_count = 0;
     for (ptrdiff_t phase = 0; phase < w->phases; phase++)
         add_strips(w, w->first + phase, dc_ceil_div(outputs - phase, w->phases), tabled,

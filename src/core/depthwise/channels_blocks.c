@@ -96,7 +96,7 @@ static void run(const dc_channels_worker *w, ptrdiff_t block, ptrdiff_t blocks,
     const dc_channels_call *c = w->c;
     const dc_tensor *out = c->g->output;
     const ptrdiff_t lanes = c->d->lanes, overlap = overlap_of(c, block + blocks - 1);
-    const ptrdiff_t first = block * lanes - (blocks == 1 ? overlap : 0);
+    const ptrdiff_t first = block * lanes - (blocks == 1 ? overlap : 0) - c->turned;
     const ptrdiff_t at[] = {w->image, first, w->z, w->y, w->first};
     const dc_packed *packed = c->g->packed;
     const ptrdiff_t f = block * c->multiplier + filter;
@@ -107,6 +107,7 @@ static void run(const dc_channels_worker *w, ptrdiff_t block, ptrdiff_t blocks,
         .kernel_columns = c->p->axis[2].kernel,
         .depth_rows = w->extent,
         .row_at = c->in_place ? w->row_at : w->staged_row_at,
+        .row_pitch = c->in_place ? c->g->input->stride[3] : c->d->staged_row * lanes,
         .step = w->step,
         .tap_step = w->tap_step,
         .out_step = w->out_step,
@@ -115,11 +116,14 @@ static void run(const dc_channels_worker *w, ptrdiff_t block, ptrdiff_t blocks,
         .skips_padding = c->skips_padding,
         .column_step = w->span.out_step * w->phases,
         .column_tap = w->span.tap_step,
+        .turned = block == 0 ? c->turned : 0,
+        .turn = c->p->in_channels,
         .last_overlap = blocks == 1 ? 0 : overlap,
         .source = c->in_place ? source_of(w, first) : w->stage,
         .padding_row = w->padding,
-        .weights = (const char *)packed->weights + f * c->taps * lanes * c->bytes,
-        .start = (const char *)packed->bias + f * lanes * c->bytes,
+        .weights = (const char *)(c->turned ? w->weights : packed->weights) +
+                   f * c->taps * lanes * c->bytes,
+        .start = (const char *)(c->turned ? w->bias : packed->bias) + f * lanes * c->bytes,
         .out = c->stores ? dc_element_at(out, at, c->p->element) : w->sums,
         .rows = w->rows,
         .out_row = c->stores ? out->stride[3] : (w->past - w->first) * lanes,

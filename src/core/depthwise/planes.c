@@ -63,6 +63,7 @@ static void run_planes(const dc_planes_worker *w, const char *source, ptrdiff_t 
                     .kernel_columns = c->p->axis[2].kernel,
                     .depth_rows = w->extent,
                     .row_at = staged ? w->staged_row_at : w->row_at,
+                    .row_pitch = staged ? c->d->staged_row : c->g->input->stride[3],
                     .tap_at = staged ? w->staged_tap_at : w->tap_at,
                     .tap_step = c->p->axis[2].dilation,
                     .halved = !staged && c->p->axis[2].stride == 2,

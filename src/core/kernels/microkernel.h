@@ -306,7 +306,9 @@ typedef struct dc_strip {
 /* Depthwise: out[y][x] = start + sum over d, ky, kx of row(d, y*row_stride + ky)[x + tap_at[kx]] *
  * weights[d][kx][ky] for a band of rows of some planes, where row(d, i) lies at
  * row_at[d*depth_rows + i*row_step] of the plane, or is padding. By channels, a plane is a vector of channels,
- * which weights and start values have as many of; x and kx move by `step` and `tap_step` elements. */
+ * which weights and start values have as many of; x and kx move by `step` and `tap_step` elements. The first
+ * `turned` lanes of the first plane lie `turn` elements after where they would, in the input (padding included)
+ * and in the output: so vectors may begin at lines of the cache where pixels do not. */
 typedef struct dc_depthwise_strips {
     bool by_channel;
     ptrdiff_t depths, kernel_rows, kernel_columns;
@@ -316,11 +318,14 @@ typedef struct dc_depthwise_strips {
     bool skips_padding; /* rows of padding add nothing: they are zero, and weights are finite */
     ptrdiff_t row_stride, row_step, depth_rows;
     const ptrdiff_t *row_at;
+    ptrdiff_t row_pitch;                /* from a row that is read to the next one, as a rule */
     const ptrdiff_t *tap_at;            /* by pixels, ... */
     bool halved;                        /* ... whose outputs are two columns apart */
     ptrdiff_t step, tap_step, out_step; /* by channels, ... */
     ptrdiff_t column_step, column_tap, last_overlap; /* ... the last plane begins earlier */
     int tile_stride; /* by channels, if not 0: strips are tiles, step is so many times tap_step */
+    int turned;
+    ptrdiff_t turn;
     const void *source, *padding_row, *weights, *start;
     void *out;
     ptrdiff_t rows, out_row;
@@ -332,6 +337,14 @@ typedef struct dc_depthwise_strips {
     bool clamps;
     double low, high;
 } dc_depthwise_strips;
+
+/* out[i] = the last `lanes` lanes of before[i], then the first ones of after[i], for vectors i. */
+typedef struct dc_turn {
+    ptrdiff_t vectors;
+    int lanes;
+    const void *before, *after;
+    void *out;
+} dc_turn;
 
 enum { DC_DOUBTED_TOGETHER = 64 };
 
@@ -411,6 +424,8 @@ typedef struct dc_kernels {
         [4]; /* ... for kernels of 3, 5, 7 at 1, 2, 3 the widest strip of pixels that slides, and ... */
     int depthwise_tile; /* ... the widest tile of pixels; others have half as many, or one */
     void (*depthwise)(const dc_depthwise_strips *);
+    bool turns_lanes; /* whether planes of it may be `turned` */
+    void (*turn)(const dc_turn *);
     void (*read_numbers)(const void *source, dc_number, ptrdiff_t count, void *out);
     void (*write_numbers)(const dc_numbers *);
     void (*ordered)(const dc_ordered *);

@@ -10,6 +10,11 @@ enum {
     MASK_BYTES = 32 * 1024,   /* of the strips at both ends of a row */
     MOST_ROWS = 4096,         /* of the input, for one band */
     CHANNEL_BYTES = 192 * 1024, /* staged rows and sums of a vector of channels */
+    TURNED_BYTES = 128 * 1024,  /* of weights, turned for one call, ... */
+    FEWEST_TURNED = 64,         /* ... which fewer outputs are not worth, ... */
+    FEWEST_BLOCKS = 3,          /* ... nor fewer blocks, of which one reads everything twice */
+    SPLIT_BYTES = 160 * 1024,   /* of an image: two lines of the cache for each vector cost
+                                    little in the L1 */
     MOST_COLUMNS = 1 << 14,     /* of a zone */
     MOST_REACH = 1 << 14,       /* columns from the first to the last column of the kernel */
 };
@@ -119,6 +124,22 @@ static bool fits_channels(const dc_problem *p, dc_depthwise_schedule *d)
            vectors * d->lanes * (double)dc_element_bytes(p->element) <= CHANNEL_BYTES;
 }
 
+/* Whether vectors should begin at lines of the cache where pixels do not. */
+static bool may_turn(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
+{
+    const double channel_bytes = (double)p->in_channels * (double)dc_element_bytes(p->element);
+    double inputs = 1, outputs = 1;
+    for (int a = 0; a < 3; a++) {
+        inputs *= (double)p->axis[a].in;
+        outputs *= (double)p->axis[a].out;
+    }
+    return kernels->turns_lanes && p->layout == DC_CHANNELS_LAST && s->group_out == 1 &&
+           p->in_channels % kernels->lanes == 0 &&
+           p->in_channels >= FEWEST_BLOCKS * kernels->lanes && outputs >= FEWEST_TURNED &&
+           inputs * channel_bytes > SPLIT_BYTES &&
+           (double)s->taps * channel_bytes <= TURNED_BYTES;
+}
+
 static bool serves_channels(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
 {
     const dc_axis *axis = p->axis;
@@ -140,6 +161,7 @@ static bool serves_channels(const dc_problem *p, const dc_kernels *kernels, dc_s
     for (d.band = dc_ceil_div(axis[1].out, bands); !fits_channels(p, &d); bands++)
         d.band = dc_ceil_div(axis[1].out, bands + 1);
     d.zones = dc_ceil_div(axis[2].out, d.zone);
+    d.turned = may_turn(p, kernels, s) ? p->in_channels * s->taps : 0;
     s->family = DC_DEPTHWISE_CHANNELS;
     s->depthwise = d;
     return true;

@@ -104,6 +104,8 @@ typedef struct dc_depthwise_schedule {
     bool whole_rows;   /* are staged without padding, otherwise zones with it */
     ptrdiff_t zone;    /* outputs of a zone, at most */
     ptrdiff_t columns; /* that they need */
+    ptrdiff_t
+        turned; /* weights, if pixels may begin amid a line of the cache, and vectors with it */
 } dc_depthwise_schedule;
 
 /* How one image and group is cut. A block is a box of outputs whose inputs are staged (copied, padded

@@ -92,11 +92,13 @@ DC_INLINE V vclamp(V x, V low, V high)
 #endif
 
 /* A bit for each lane. Lanes whose bits are set are loaded and stored; others become zero, or are not written,
- * and their memory is not touched. */
+ * and their memory is not touched. vmerge_lanes loads into a vector whose other lanes stay. */
 #undef LANE_BITS
 #undef vload_lanes
+#undef vmerge_lanes
 #undef vstore_lanes
 #define vload_lanes NAME(load_lanes)
+#define vmerge_lanes NAME(merge_lanes)
 #define vstore_lanes NAME(store_lanes)
 #undef HAS_LANE_MASKS
 #if defined(__AVX512F__) && LANES * ELEMENT_BYTES == 64
@@ -109,6 +111,10 @@ DC_INLINE V vload_lanes(const T *p, LANE_BITS lanes)
 {
     return (V)_mm512_maskz_loadu_ps(lanes, p);
 }
+DC_INLINE V vmerge_lanes(V v, const T *p, LANE_BITS lanes)
+{
+    return (V)_mm512_mask_loadu_ps((__m512)v, lanes, p);
+}
 DC_INLINE void vstore_lanes(T *p, V v, LANE_BITS lanes)
 {
     _mm512_mask_storeu_ps(p, lanes, (__m512)v);
@@ -119,20 +125,24 @@ DC_INLINE V vload_lanes(const T *p, LANE_BITS lanes)
 {
     return (V)_mm512_maskz_loadu_pd(lanes, p);
 }
+DC_INLINE V vmerge_lanes(V v, const T *p, LANE_BITS lanes)
+{
+    return (V)_mm512_mask_loadu_pd((__m512d)v, lanes, p);
+}
 DC_INLINE void vstore_lanes(T *p, V v, LANE_BITS lanes)
 {
     _mm512_mask_storeu_pd(p, lanes, (__m512d)v);
 }
 #else
 #define LANE_BITS uint32_t
-DC_INLINE V vload_lanes(const T *p, uint32_t lanes)
+DC_INLINE V vmerge_lanes(V v, const T *p, uint32_t lanes)
 {
-    V v = {};
     for (int i = 0; i < LANES; i++)
         if (lanes >> i & 1)
             v[i] = p[i];
     return v;
 }
+DC_INLINE V vload_lanes(const T *p, uint32_t lanes) { return vmerge_lanes((V){}, p, lanes); }
 DC_INLINE void vstore_lanes(T *p, V v, uint32_t lanes)
 {
     for (int i = 0; i < LANES; i++)
