@@ -12,6 +12,8 @@
 #include "separable/separable.h"
 #include "winograd/winograd.h"
 
+#include <string.h>
+
 const dc_family_methods *dc_plan_methods(const dc_plan *plan)
 {
     const dc_family_methods *const families[DC_FAMILIES] = {
@@ -122,7 +124,7 @@ static dc_status join(dc_plan *plan, const dc_problem *given)
         if (family->takes_gaps)
             return DC_OK;
         plan->apart = plan;
-        if (dc_plan_methods(plan)->algorithm == family->algorithm)
+        if (strcmp(dc_plan_methods(plan)->algorithm, family->algorithm) == 0)
             return DC_OK;
         apart.algorithm = DC_DIRECT; /* "auto" took another for filters that differ */
         status = make(&apart, &plan->apart, &unused);
