@@ -39,7 +39,9 @@ RANK = {
     "row_staging": 4,
     "family": 4,
     "families": 5,
+    "interleaved": 4,
     "plan": 6,
+    "weights": 7,
 }
 # Files in these folders include their neighbours.
 WITHIN = ("simd/", "kernels/", "select/", "families")

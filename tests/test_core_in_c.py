@@ -38,9 +38,10 @@ def test_the_core_agrees_with_a_plain_loop(tmp_path, processor):
     run = subprocess.run([*runner, program, SECONDS, "1"], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     numbers = map(int, re.findall(r"\d+", run.stdout))
-    convolutions, executions, _, _, faults, gradients, transposes = numbers
+    convolutions, executions, joined, _, _, faults, gradients, transposes = numbers
     assert convolutions > 100
     assert executions > 2 * convolutions
+    assert joined > 0
     assert faults > 100
     assert gradients > 10
     assert transposes > 10

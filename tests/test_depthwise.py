@@ -159,6 +159,16 @@ def test_planes_that_share_a_vector(isa, dtype):
 
 
 @both_dtypes
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_dilated_kernels_that_slide(isa, dtype, size):
+    """Strips of every number of vectors, where no lane slides or rows slide in classes."""
+    for width in [*range(1, 36, 3), 47, 63, 64, 66, 97, 129, 200]:
+        for dilation, stride in (((1, 2), 1), (2, 1), ((2, 1), (2, 1)), ((2, 1), 2)):
+            options = {"dilation": dilation, "stride": stride, "padding": 2 * (size // 2)}
+            check((1, 2, 11, width), (2, 1, size, size), dtype, **options)
+
+
+@both_dtypes
 @pytest.mark.parametrize("width", [96, 112, 160, 9008])
 def test_rows_that_begin_amid_a_line(isa, dtype, width):
     """Wherever arrays begin, bits are the same, and nothing beside them is read or written."""

@@ -130,7 +130,41 @@ def convolve_with_every_algorithm(rng, guarded):
                     assert (abs(channels_first(out, layout) - expected) <= bound).all()
 
 
+def convolve_with_filters_alike():
+    """Channels last: rows of pixels that are taken for rows of one channel, and their ends."""
+    rng = np.random.default_rng(0)
+    guarded = Guarded()
+    for channels, size, kernel, mode in (
+        (3, (9, 40), (3, 3), "zeros"),
+        (3, (9, 41), (5, 5), "zeros"),
+        (2, (9, 75), (7, 7), "zeros"),
+        (3, (8, 23), (2, 4), "reflect"),
+        (4, (1, 900), (1, 9), "zeros"),
+        (3, (70, 90), (15, 15), "zeros"),
+        (3, (70, 90), (9, 15), "circular"),
+        (2, (5, 1), (3, 1), "replicate"),
+    ):
+        x = integers(rng, (1, channels, *size))
+        w = np.repeat(integers(rng, (1, 1, *kernel)), channels, 0)
+        options = {"groups": channels, "padding": tuple(k // 2 for k in kernel)}
+        options["padding_mode"] = mode
+        expected = in_double(x, w, **options)
+        add = in_layout(integers(rng, expected.shape), "channels_last")
+        for algorithm in ("direct", "auto", "fft"):
+            for at_end in (False, True):
+                there = guarded.array(in_layout(x, "channels_last"), at_end)
+                residual, out = (guarded.array(a, at_end) for a in (add, np.zeros_like(add)))
+                for more in (None, residual):
+                    CONV[2](there, guarded.array(w, at_end), layout="channels_last", out=out,
+                            residual=more, algorithm=algorithm, **options)  # fmt: skip
+                    total = in_layout(expected, "channels_last") + (0 if more is None else add)
+                    np.testing.assert_allclose(out, total, atol=2e-3)
+
+
+FUNCTIONS = ["convolve_everything", "convolve_by_rows", "convolve_with_filters_alike"]
+
+
 @needs_pages
-@pytest.mark.parametrize("function", ["convolve_everything", "convolve_by_rows"])
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_instruction_set_leaves_the_arrays(isa, function):
     assert runs_to_its_end("test_guard_pages", function, isa)

@@ -48,6 +48,9 @@ typedef enum dc_padding {
 
 typedef struct dc_axis {
     ptrdiff_t in, out, kernel, stride, dilation, before;
+    /* So many elements are padded as one position: the channels of a pixel, where a row of pixels is taken for
+     * a row of elements. All other members count elements. 0 is as good as 1. */
+    ptrdiff_t interleaved;
 } dc_axis;
 
 typedef struct dc_problem {
@@ -95,8 +98,9 @@ dc_status dc_plan_execute(const dc_plan *plan, const dc_weights *weights,
 
 /* Whether weights, input, residual and output may be stored in a half format. */
 bool dc_plan_casts(const dc_plan *plan);
-const char *dc_plan_algorithm(const dc_plan *plan);
-const char *dc_plan_family(const dc_plan *plan);
+/* With the weights given, or with any others if these are NULL. The family is that for arrays without gaps. */
+const char *dc_plan_algorithm(const dc_plan *plan, const dc_weights *weights);
+const char *dc_plan_family(const dc_plan *plan, const dc_weights *weights);
 /* Bytes beyond input, output and packed weights that `threads` threads need at most. */
 size_t dc_plan_workspace(const dc_plan *plan, int threads);
 /* The work of the slowest of `threads` threads over the mean, for a batch. */

@@ -33,6 +33,8 @@ typedef struct dc_call {
 typedef struct dc_family_methods {
     const char *algorithm, *name; /* the user's word, and the kernels' */
     bool casts;                   /* reads and writes all forms of storage, packs them, too */
+    bool
+        takes_gaps; /* rows that are interleaved need not be runs: arrays keep the strides of channels and pixels */
     dc_pack *pack;
     const char *pack_refusal; /* why pack may return DC_UNSUPPORTED, where it may */
     /* Bytes of scratch: shared by all threads, and for each of them. */

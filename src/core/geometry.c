@@ -38,7 +38,12 @@ ptrdiff_t dc_position_source(const dc_positions *p, ptrdiff_t i)
     const ptrdiff_t at =
         p->origin +
         (i < p->period ? i * p->step : i % p->period * p->step + i / p->period * p->jump);
-    return dc_source_index(at, p->in, p->padding);
+    if (p->interleaved <= 1 || (at >= 0 && at < p->in))
+        return dc_source_index(at, p->in, p->padding);
+    const ptrdiff_t channel = modulo(at, p->interleaved);
+    const ptrdiff_t pixel =
+        dc_source_index((at - channel) / p->interleaved, p->in / p->interleaved, p->padding);
+    return pixel < 0 ? -1 : pixel * p->interleaved + channel;
 }
 
 void dc_order_axes(dc_problem *problem, int order[3], bool idle_first)
@@ -76,6 +81,7 @@ dc_positions dc_span_positions(const dc_axis *axis, dc_padding padding, const dc
         .jump = axis->dilation,
         .in = axis->in,
         .padding = padding,
+        .interleaved = axis->interleaved,
     };
 }
 
@@ -118,6 +124,7 @@ dc_positions dc_phases_positions(const dc_axis *axis, dc_padding padding,
         .period = PTRDIFF_MAX,
         .in = axis->in,
         .padding = padding,
+        .interleaved = axis->interleaved,
     };
 }
 

@@ -16,6 +16,7 @@ typedef struct dc_positions {
     ptrdiff_t origin, step, period, jump;
     ptrdiff_t in;
     dc_padding padding;
+    ptrdiff_t interleaved; /* elements that are padded together, see dc_axis */
 } dc_positions;
 
 ptrdiff_t dc_position_source(const dc_positions *positions, ptrdiff_t i);

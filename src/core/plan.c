@@ -1,35 +1,20 @@
-/* Plans and weights: the objects of the interface, which bind a schedule to the family that follows
- * it. Where a family is known by name. No loop over data lives here. */
-#include "directconv.h"
+/* Plans: what binds a schedule to the family that follows it. Where a family is known by name. */
+#include "plan.h"
 
 #include "dense/channel_lanes.h"
 #include "dense/pixel_lanes.h"
 #include "depthwise/depthwise.h"
 #include "dispatch.h"
 #include "fft/fft.h"
-#include "geometry.h"
+#include "interleaved.h"
 #include "memory.h"
 #include "rows/row_taps.h"
 #include "separable/separable.h"
 #include "winograd/winograd.h"
 
-struct dc_plan {
-    dc_problem problem; /* axes reordered: see `order` */
-    int order[3];       /* axis i of the plan is axis order[i] of the caller */
-    const dc_kernels *kernels;
-    dc_schedule schedule;
-    double operations;
-    bool empty; /* no outputs */
-};
+#include <string.h>
 
-struct dc_weights {
-    const dc_kernels *kernels;
-    int64_t packing;
-    ptrdiff_t groups, group_in, group_out, taps;
-    dc_packed packed;
-};
-
-static const dc_family_methods *methods(const dc_plan *plan)
+const dc_family_methods *dc_plan_methods(const dc_plan *plan)
 {
     const dc_family_methods *const families[DC_FAMILIES] = {
         [DC_CHANNEL_LANES] = &dc_channel_lanes,
@@ -85,24 +70,23 @@ static bool consistent(const dc_problem *p)
     return true;
 }
 
-dc_status dc_plan_create(const dc_problem *problem, dc_plan **result, const char **reason)
+/* A plan without what serves filters that are alike. */
+static dc_status make(const dc_problem *problem, dc_plan **result, const char **reason)
 {
     *result = NULL;
-    *reason = NULL;
     const dc_kernels *kernels = dc_kernels_of(problem->isa, problem->element);
     if (!kernels || !consistent(problem))
         return DC_INVALID;
     dc_plan *plan = dc_allocate(sizeof *plan);
     if (!plan)
         return DC_NO_MEMORY;
-    plan->problem = *problem;
-    plan->empty = problem->out_channels == 0;
+    *plan =
+        (dc_plan){.problem = *problem, .kernels = kernels, .empty = problem->out_channels == 0};
     for (int a = 0; a < 3; a++)
         if (problem->axis[a].out == 0) {
             plan->empty = true;
             plan->problem.axis[a].out = 1; /* so that a schedule exists */
         }
-    plan->kernels = kernels;
     const dc_status status = select_family(plan, reason);
     if (status != DC_OK) {
         dc_release(plan);
@@ -116,9 +100,64 @@ dc_status dc_plan_create(const dc_problem *problem, dc_plan **result, const char
     return DC_OK;
 }
 
-void dc_plan_destroy(dc_plan *plan) { dc_release(plan); }
+/* ---- Filters that are all alike ---- */
 
-static dc_tensor reordered(const dc_plan *plan, const dc_tensor *t)
+static void release_joined(dc_plan *plan)
+{
+    dc_release(plan->joined);
+    if (plan->apart != plan)
+        dc_release(plan->apart);
+    plan->joined = plan->apart = NULL;
+}
+
+/* Joins the channels if that seems to be faster. Algorithms that take no gaps add up products in the order of the
+ * caller's axes, whichever family serves, and whichever idle axes come first. */
+static dc_status join(dc_plan *plan, const dc_problem *given)
+{
+    dc_problem joined, apart = *given;
+    if (plan->empty || !dc_join_channels(given, plan->kernels->lanes, &joined))
+        return DC_OK;
+    const char *unused;
+    dc_status status = make(&joined, &plan->joined, &unused);
+    if (status == DC_OK && plan->joined->schedule.cycles <= plan->schedule.cycles) {
+        const dc_family_methods *family = dc_plan_methods(plan->joined);
+        if (family->takes_gaps)
+            return DC_OK;
+        plan->apart = plan;
+        if (strcmp(dc_plan_methods(plan)->algorithm, family->algorithm) == 0)
+            return DC_OK;
+        apart.algorithm = DC_DIRECT; /* "auto" took another for filters that differ */
+        status = make(&apart, &plan->apart, &unused);
+        if (status == DC_OK)
+            return DC_OK;
+    }
+    release_joined(plan);
+    return status == DC_NO_MEMORY ? status : DC_OK;
+}
+
+dc_status dc_plan_create(const dc_problem *problem, dc_plan **result, const char **reason)
+{
+    *reason = NULL;
+    dc_status status = make(problem, result, reason);
+    if (status == DC_OK)
+        status = join(*result, problem);
+    if (status != DC_OK) {
+        dc_plan_destroy(*result);
+        *result = NULL;
+    }
+    return status;
+}
+
+void dc_plan_destroy(dc_plan *plan)
+{
+    if (plan)
+        release_joined(plan);
+    dc_release(plan);
+}
+
+/* ---- For weights and calls ---- */
+
+dc_tensor dc_plan_tensor(const dc_plan *plan, const dc_tensor *t)
 {
     dc_tensor r = *t;
     for (int a = 0; a < 3; a++)
@@ -126,17 +165,22 @@ static dc_tensor reordered(const dc_plan *plan, const dc_tensor *t)
     return r;
 }
 
-/* Whether the family takes the tensor as it is stored. */
-static bool readable(const dc_plan *plan, const dc_tensor *t)
+bool dc_plan_reads(const dc_plan *plan, const dc_tensor *t)
 {
     return t->storage == DC_AS_COMPUTED ||
-           (methods(plan)->casts && plan->problem.element == DC_FLOAT32);
+           (dc_plan_methods(plan)->casts && plan->problem.element == DC_FLOAT32);
 }
 
-/* ---- Weights ---- */
+/* ---- What a plan tells of itself ---- */
+
+bool dc_plan_casts(const dc_plan *plan)
+{
+    const dc_plan *alike = plan->apart ? plan->apart : plan->joined;
+    return dc_plan_methods(plan)->casts && (!alike || dc_plan_methods(alike)->casts);
+}
 
 /* The family's own format, and the order of the axes, which the weights follow. */
-int64_t dc_plan_packing(const dc_plan *plan)
+static int64_t own_packing(const dc_plan *plan)
 {
     int64_t packing = plan->schedule.format;
     packing = packing * DC_FAMILIES + plan->schedule.family;
@@ -145,94 +189,31 @@ int64_t dc_plan_packing(const dc_plan *plan)
     return packing;
 }
 
-void dc_weights_destroy(dc_weights *w)
+int64_t dc_plan_packing(const dc_plan *plan)
 {
-    if (!w)
-        return;
-    dc_release(w->packed.weights);
-    dc_release(w->packed.bias);
-    dc_release(w->packed.plain);
-    dc_release(w);
+    enum {
+        PACKINGS = 1 + DC_FAMILIES * 27
+    }; /* of direct sums and passes, which have one format */
+    int64_t packing = own_packing(plan);
+    packing = packing * PACKINGS + (plan->joined ? 1 + own_packing(plan->joined) : 0);
+    return packing * PACKINGS + (plan->apart ? 1 + own_packing(plan->apart) : 0);
 }
 
-dc_status dc_weights_create(const dc_plan *plan, const dc_tensor *weights, const void *bias,
-                            ptrdiff_t bias_stride, dc_weights **result, const char **reason)
+static size_t own_workspace(const dc_plan *plan, int threads)
 {
-    const dc_schedule *s = &plan->schedule;
-    *result = NULL;
-    *reason = NULL;
-    if (!readable(plan, weights))
-        return DC_INVALID;
-    dc_weights *w = dc_allocate(sizeof *w);
-    if (!w)
-        return DC_NO_MEMORY;
-    *w = (dc_weights){.kernels = plan->kernels,
-                      .packing = dc_plan_packing(plan),
-                      .groups = plan->problem.groups,
-                      .group_in = s->group_in,
-                      .group_out = s->group_out,
-                      .taps = s->taps};
-    const dc_tensor given = reordered(plan, weights);
-    dc_status status = methods(plan)->pack(&plan->problem, s, plan->kernels, &given, bias,
-                                           bias_stride, &w->packed);
-    if (status != DC_OK) {
-        *reason = methods(plan)->pack_refusal;
-        dc_weights_destroy(w);
-        return status;
-    }
-    *result = w;
-    return DC_OK;
+    const dc_family_methods *family = dc_plan_methods(plan);
+    return family->shared_bytes(&plan->problem, &plan->schedule) +
+           (size_t)threads * family->thread_bytes(&plan->problem, &plan->schedule);
 }
-
-size_t dc_weights_bytes(const dc_weights *w) { return w->packed.bytes; }
-
-static bool match(const dc_weights *w, const dc_plan *plan)
-{
-    const dc_schedule *s = &plan->schedule;
-    return w->kernels == plan->kernels && w->packing == dc_plan_packing(plan) &&
-           w->groups == plan->problem.groups && w->group_in == s->group_in &&
-           w->group_out == s->group_out && w->taps == s->taps;
-}
-
-/* ---- Calls ---- */
-
-dc_status dc_plan_execute(const dc_plan *plan, const dc_weights *weights,
-                          const dc_tensor *input, const dc_tensor *residual,
-                          const dc_tensor *output, ptrdiff_t batch, int threads)
-{
-    if (!match(weights, plan) || threads < 1 || !readable(plan, input) ||
-        !readable(plan, output) || (residual && !readable(plan, residual)))
-        return DC_INVALID;
-    if (batch == 0 || plan->empty)
-        return DC_OK;
-    const dc_tensor x = reordered(plan, input), y = reordered(plan, output);
-    const dc_tensor r = residual ? reordered(plan, residual) : y;
-    return methods(plan)->execute(
-        &(dc_call){.problem = &plan->problem,
-                   .schedule = &plan->schedule,
-                   .kernels = plan->kernels,
-                   .packed = &weights->packed,
-                   .input = &x,
-                   .residual = residual ? &r : NULL,
-                   .output = &y,
-                   .batch = batch,
-                   .threads = dc_useful_threads(plan->operations * (double)batch, threads)});
-}
-
-/* ---- What a plan tells of itself ---- */
-
-bool dc_plan_casts(const dc_plan *plan) { return methods(plan)->casts; }
-
-const char *dc_plan_algorithm(const dc_plan *plan) { return methods(plan)->algorithm; }
-
-const char *dc_plan_family(const dc_plan *plan) { return methods(plan)->name; }
 
 size_t dc_plan_workspace(const dc_plan *plan, int threads)
 {
-    const dc_problem *p = &plan->problem;
-    const dc_schedule *s = &plan->schedule;
-    return methods(plan)->shared_bytes(p, s) +
-           (size_t)threads * methods(plan)->thread_bytes(p, s);
+    size_t most = own_workspace(plan, threads);
+    const dc_plan *const others[] = {plan->joined, plan->apart};
+    for (int i = 0; i < 2; i++)
+        if (others[i] && own_workspace(others[i], threads) > most)
+            most = own_workspace(others[i], threads);
+    return most;
 }
 
 double dc_plan_imbalance(const dc_plan *plan, ptrdiff_t batch, int threads)
@@ -240,8 +221,8 @@ double dc_plan_imbalance(const dc_plan *plan, ptrdiff_t batch, int threads)
     if (batch < 1 || plan->empty)
         return 1;
     threads = dc_useful_threads(plan->operations * (double)batch, threads);
-    return methods(plan)->imbalance(&plan->problem, &plan->schedule, plan->kernels, batch,
-                                    threads);
+    return dc_plan_methods(plan)->imbalance(&plan->problem, &plan->schedule, plan->kernels,
+                                            batch, threads);
 }
 
 double dc_plan_operations(const dc_plan *plan) { return plan->operations; }

@@ -29,7 +29,7 @@ cdef extern from "directconv.h" nogil:
     ctypedef struct dc_axis:
         # named through C names, since `in` is a word of Python
         Py_ssize_t size "in"
-        Py_ssize_t out, kernel, stride, dilation, before
+        Py_ssize_t out, kernel, stride, dilation, before, interleaved
     ctypedef struct dc_problem:
         int isa
         dc_element element
@@ -97,8 +97,8 @@ cdef extern from "directconv.h" nogil:
                               const dc_tensor *, const dc_tensor *, Py_ssize_t, int)
     long long dc_plan_packing(const dc_plan *)
     bint dc_plan_casts(const dc_plan *)
-    const char *dc_plan_algorithm(const dc_plan *)
-    const char *dc_plan_family(const dc_plan *)
+    const char *dc_plan_algorithm(const dc_plan *, const dc_weights *)
+    const char *dc_plan_family(const dc_plan *, const dc_weights *)
     size_t dc_plan_workspace(const dc_plan *, int)
     double dc_plan_imbalance(const dc_plan *, Py_ssize_t, int)
     double dc_plan_operations(const dc_plan *)
@@ -150,7 +150,7 @@ cdef int read_problem(object spec, tuple sizes, int element, tuple codes,
     p.padding_value = spec.padding_value
     p.low, p.high = spec.activation or (float("-inf"), float("inf"))
     for a in range(3):
-        p.axis[a] = dc_axis(1, 1, 1, 1, 1, 0)
+        p.axis[a] = dc_axis(1, 1, 1, 1, 1, 0, 1)
     for i in range(dims):
         a = 3 - dims + i
         p.axis[a].kernel = spec.kernel[i]
@@ -277,11 +277,18 @@ cdef class Plan:
 
     @property
     def algorithm(self):
-        return dc_plan_algorithm(self.plan).decode()
+        return dc_plan_algorithm(self.plan, NULL).decode()
 
     @property
     def family(self):
-        return dc_plan_family(self.plan).decode()
+        return dc_plan_family(self.plan, NULL).decode()
+
+    def algorithm_with(self, Weights weights not None):
+        """The algorithm for these weights, which may be special."""
+        return dc_plan_algorithm(self.plan, weights.weights).decode()
+
+    def family_with(self, Weights weights not None):
+        return dc_plan_family(self.plan, weights.weights).decode()
 
     @property
     def operations(self):
@@ -548,7 +555,7 @@ def filter_planes(tuple codes, double padding_value, tuple sizes, Py_ssize_t cha
     f.isa, f.element, f.method, f.padding = codes
     f.padding_value = padding_value
     for a in range(3):
-        f.axis[a] = dc_axis(1, 1, 1, 1, 1, 0)
+        f.axis[a] = dc_axis(1, 1, 1, 1, 1, 0, 1)
         f.axis[a].size, f.axis[a].out, f.axis[a].kernel, f.axis[a].before = sizes[a]
     f.channels = channels
     f.terms = 0

@@ -129,13 +129,14 @@ def conv2d(
     out : numpy.ndarray, optional
         Written and returned. Any strides; must not share memory with an input.
     algorithm : str
-        "auto" chooses by the shapes alone. "direct" sums products as the definition reads, and
-        is exact for small whole numbers. "winograd" (kernels of 2 to 7 positions with stride
-        1, of 3 to 5 with stride 2, at least 8 channels per group) takes two to four times less
-        products, with errors as small for data of one magnitude. Its weights take 4 times
-        their memory for 3x3, and 9 times with stride 2. "fft" transforms rows and pays for
-        kernels from about 10 wide. "separable" needs one input channel per group and filters
-        that are outer products; "auto" does not take it.
+        "auto" chooses by the shapes alone, and with channels last by whether all filters are
+        alike. "direct" sums products as the definition reads, and is exact for small whole
+        numbers. "winograd" (kernels of 2 to 7 positions with stride 1, of 3 to 5 with stride 2,
+        at least 8 channels per group) takes two to four times less products, with errors as
+        small for data of one magnitude. Its weights take 4 times their memory for 3x3, and 9
+        times with stride 2. "fft" transforms rows and pays for kernels from about 10 wide.
+        "separable" needs one input channel per group and filters that are outer products;
+        "auto" does not take it.
     threads : int, optional
         `get_num_threads()` if not given. The result has the same bits with any number.
 
@@ -164,8 +165,9 @@ def conv2d(
     3.1). Winograd's algorithm (Lavin and Gray, "Fast Algorithms for Convolutional Neural
     Networks", 2016) has errors of at most ``64 * 2**-24`` times the largest of those sums in
     the image. With "fft" errors are in proportion to the largest values around an output, in
-    the same rows of the image, and as small for data of one magnitude. Outputs that these two
-    cannot represent (a NaN or an infinity in reach, overflow) are summed directly.
+    the same rows of the image (of all channels, where these come last and have one filter), and
+    as small for data of one magnitude. Outputs that these two cannot represent (a NaN or an
+    infinity in reach, overflow) are summed directly.
 
     Examples
     --------

@@ -208,7 +208,8 @@ class _Conv(Layer):
         str
             "direct", "winograd", "fft" or "separable".
         """
-        return self._prepared(input_shape).plan.algorithm
+        prepared = self._prepared(input_shape)
+        return prepared.plan.algorithm_with(self._weights(prepared))
 
     def workspace_bytes(self, input_shape: tuple[int, ...], threads: int | None = None) -> int:
         """Return the memory a call needs at most beside input, result and packed weights.

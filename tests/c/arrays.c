@@ -65,6 +65,17 @@ void array_fill(source *s, array *a, const convolution *c)
         while (array_next(a, index));
 }
 
+/* All filters become the first one. */
+static void repeat_first(array *a)
+{
+    ptrdiff_t index[5] = {0};
+    if (a->block_bytes)
+        do {
+            const ptrdiff_t first[5] = {0, index[1], index[2], index[3], index[4]};
+            array_set(a, index, array_get(a, first));
+        } while (array_next(a, index));
+}
+
 void arrays_free(arrays *t)
 {
     void *blocks[] = {t->x.block, t->w.block,    t->residual.block, t->y.block,
@@ -98,8 +109,10 @@ bool arrays_make(source *s, const convolution *c, arrays *t)
     array_fill(s, &t->x, c);
     array_fill(s, &t->w, c);
     array_fill(s, &t->residual, c);
+    if (c->alike)
+        repeat_first(&t->w);
     for (size_t i = 0; i < outputs; i++) {
-        t->bias_value[i] = draw_value(s, c);
+        t->bias_value[i] = c->alike && i ? t->bias_value[0] : draw_value(s, c);
         if (bytes == 8)
             ((double *)t->bias)[i] = t->bias_value[i];
         else

@@ -8,6 +8,7 @@
 typedef struct {
     long cases;      /* convolutions compared */
     long executions; /* calls of the core that computed them */
+    long joined;     /* convolutions that another family served since all filters were alike */
     long gradients;  /* of weights */
     long spreads;    /* transposes of depthwise layers */
     long plans;      /* shapes too large to compute: planned only */

@@ -157,16 +157,22 @@ convolution draw_convolution(source *s)
         p->axis[a] = draw_axis(s, p->padding, a + (int)axes < 2);
     p->groups = draw(s, 4) ? 1 : (ptrdiff_t)draw(s, 8) + 1;
     const bool depthwise = draw(s, 4) == 0;
-    if (depthwise)
-        p->groups = draw_extent(s, true);
+    c.alike = depthwise && draw(s, 2);
+    if (depthwise) /* a pixel of an image has few channels */
+        p->groups = draw_extent(s, !c.alike || draw(s, 2));
     const ptrdiff_t inputs = depthwise ? 1 : draw_extent(s, draw(s, 2));
     p->in_channels = p->groups * (draw(s, 64) == 1 ? 0 : inputs);
-    p->out_channels =
-        p->groups * (depthwise ? (ptrdiff_t)draw(s, 3) + 1 : draw_extent(s, draw(s, 2)));
+    p->out_channels = p->groups * (c.alike     ? 1
+                                   : depthwise ? (ptrdiff_t)draw(s, 3) + 1
+                                               : draw_extent(s, draw(s, 2)));
+    if (c.alike && p->axis[2].stride == 1) { /* channels are joined in wide images */
+        p->axis[2].in *= 8;
+        p->axis[2].out *= 8;
+    }
     if (c.absurd)
         draw_absurd(s, p);
     else
-        shrink(&c, size == 0 ? 1.2e6 : size < 4 ? 2e5 : 2e4);
+        shrink(&c, size == 0 ? 1.2e6 : size < 4 || c.alike ? 2e5 : 2e4);
     if (!c.absurd)
         crop(&c);
     /* What lies between far apart taps costs these algorithms scratch, perhaps more than there is. */
@@ -214,12 +220,12 @@ const char *describe(const convolution *c, const char *what)
     const dc_problem *p = &c->problem;
     int n = snprintf(message, sizeof message,
                      "%s: %s, float%d, %s, algorithm %d, padding %d, values %d, batch %td, "
-                     "threads %d, groups %td, channels %td -> %td%s%s;",
+                     "threads %d, groups %td, channels %td -> %td%s%s%s;",
                      dc_isa_name(p->isa), what, p->element == DC_FLOAT64 ? 64 : 32,
                      p->layout == DC_CHANNELS_LAST ? "channels last" : "channels first",
                      p->algorithm, p->padding, c->values, c->batch, c->threads, p->groups,
                      p->in_channels, p->out_channels, c->has_bias ? ", bias" : "",
-                     c->has_residual ? ", residual" : "");
+                     c->has_residual ? ", residual" : "", c->alike ? ", filters alike" : "");
     for (int a = 0; a < 3 && n > 0 && (size_t)n < sizeof message; a++)
         n += snprintf(message + n, sizeof message - (size_t)n,
                       " [in %td out %td kernel %td stride %td dilation %td before %td]",

@@ -22,6 +22,7 @@ typedef struct {
     value_kind values;
     bool absurd; /* extents that no memory holds: plan only */
     bool has_bias, has_residual;
+    bool alike; /* all filters, and all start values */
 } convolution;
 
 convolution draw_convolution(source *s);

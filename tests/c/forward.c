@@ -110,7 +110,7 @@ static const char *run(const convolution *c, arrays *t, const prepared *r, case_
     array_clear(&t->y);
     if (execute(c, t, r, 0, c->batch, 1) != DC_OK)
         return "execution failed";
-    const char *wrong = compare(c, t, dc_plan_algorithm(r->plan));
+    const char *wrong = compare(c, t, dc_plan_algorithm(r->plan, r->weights));
     if (wrong)
         return wrong;
     if (!gaps_untouched(&t->y, t->written[1]))
@@ -142,6 +142,8 @@ static const char *check_on(const convolution *c, arrays *t, bool faults, case_c
     if (status == DC_OK) {
         wrong = run(c, t, &r, counts);
         counts->cases++;
+        counts->joined +=
+            strcmp(dc_plan_family(r.plan, NULL), dc_plan_family(r.plan, r.weights)) != 0;
     } else if ((status == DC_UNSUPPORTED || status == DC_TOO_LARGE) &&
                c->problem.algorithm != DC_AUTO && c->problem.algorithm != DC_DIRECT)
         counts->refused++;

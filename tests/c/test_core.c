@@ -42,9 +42,10 @@ int main(int count, char **arguments)
             return 1;
         }
     }
-    printf("%ld convolutions, %ld executions, %ld absurd shapes, %ld refused, %ld failed "
+    printf("%ld convolutions, %ld executions, %ld joined, %ld absurd shapes, %ld refused, %ld "
+           "failed "
            "allocations survived, %ld gradients, %ld transposes\n",
-           counts.cases, counts.executions, counts.plans, counts.refused, counts.faults,
-           counts.gradients, counts.spreads);
+           counts.cases, counts.executions, counts.joined, counts.plans, counts.refused,
+           counts.faults, counts.gradients, counts.spreads);
     return 0;
 }

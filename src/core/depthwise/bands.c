@@ -82,11 +82,12 @@ void dc_run_classes(const dc_axis *axis, const dc_kernels *kernels, ptrdiff_t by
     t.row_step = axis->dilation;
     t.row_pitch = axis->dilation * band->row_pitch;
     const ptrdiff_t wide = t.kernel_rows == 3 ? FLAT_SWEEP : WIDE_SWEEP;
-    t.sweep = t.lanes_slide   ? (t.strip_count < MANY_STRIPS ? dc_max(1, t.rows) : wide)
+    const bool pixels_slide = t.slides && !t.by_channel && kernels->lane_slides;
+    t.sweep = pixels_slide    ? (t.strip_count < MANY_STRIPS ? dc_max(1, t.rows) : wide)
               : t.tile_stride ? TILE_SWEEP
               : t.slides      ? SWEEP
                               : BLOCK_SWEEP;
-    if (t.lanes_slide && t.strip_count >= MANY_STRIPS) /* those of the next strip */
+    if (pixels_slide && t.strip_count >= MANY_STRIPS) /* those of the next strip */
         t.ahead = t.strips->vectors * kernels->lanes * t.row_stride;
     if (t.by_channel && t.step * bytes % SET_BYTES == 0)
         t.sweep = dc_min(t.sweep, BLOCK_SWEEP);

@@ -19,15 +19,21 @@ const char *dc_fft_input_row(const dc_fft_call *c, ptrdiff_t image, ptrdiff_t ch
 void dc_fft_stage_row(const dc_fft_call *c, const char *row, ptrdiff_t x, ptrdiff_t count,
                       ptrdiff_t channels, ptrdiff_t channel_stride, ptrdiff_t pitch, char *out)
 {
-    const ptrdiff_t strides[4] = {channel_stride, 0, 0, c->input->stride[4]};
-    dc_stage_row(&(dc_staging){.kernels = c->kernels,
-                               .bytes = c->bytes,
-                               .padding_value = c->p->padding_value,
-                               .source = row,
-                               .strides = strides,
-                               .channels = channels,
-                               .out = out},
-                 c->p->axis[2].in, c->p->padding, x, count, pitch);
+    const dc_fft_rows *rows = &c->input_rows;
+    const bool gaps = rows->pixel > 1;
+    const ptrdiff_t strides[4] = {gaps ? rows->element_stride : channel_stride, 0, 0,
+                                  rows->pixel_stride};
+    const dc_staging staging = {.kernels = c->kernels,
+                                .bytes = c->bytes,
+                                .padding_value = c->p->padding_value,
+                                .source = row,
+                                .strides = strides,
+                                .channels = channels,
+                                .out = out};
+    if (gaps) /* in a problem of one channel */
+        dc_stage_pixels(&staging, &c->p->axis[2], c->p->padding, x, count);
+    else
+        dc_stage_row(&staging, &c->p->axis[2], c->p->padding, x, count, pitch);
 }
 
 /* ---- One row of all pieces ---- */
@@ -96,7 +102,8 @@ static void load_pieces(dc_fft_worker *w, const loading *l)
             const char *row = dc_fft_input_row(c, w->image, l->channel, l->z, y);
             if (!row)
                 continue;
-            if (c->input->stride[4] == 1 && x >= 0 && x + l->count <= c->p->axis[2].in) {
+            if (c->input_rows.pixel == 1 && c->input_rows.pixel_stride == 1 && x >= 0 &&
+                x + l->count <= c->p->axis[2].in) {
                 rows[i] = row + x * c->bytes;
                 continue;
             }

@@ -206,6 +206,16 @@ static void work(void *context, int thread, int team)
 
 /* ---- One call ---- */
 
+static dc_fft_rows rows_of(const dc_problem *p, const dc_tensor *t)
+{
+    const ptrdiff_t pixel = p->axis[2].interleaved;
+    if (pixel <= 1)
+        return (dc_fft_rows){1, 0, t->stride[4]};
+    if (t->stride[1] == 1 && t->stride[4] == pixel)
+        return (dc_fft_rows){1, 0, 1};
+    return (dc_fft_rows){pixel, t->stride[1], t->stride[4]};
+}
+
 static dc_status execute(const dc_call *given)
 {
     const dc_problem *p = given->problem;
@@ -219,6 +229,8 @@ static dc_status execute(const dc_call *given)
                      .input = given->input,
                      .residual = given->residual,
                      .output = given->output,
+                     .input_rows = rows_of(p, given->input),
+                     .output_rows = rows_of(p, given->output),
                      .transform = dc_transform_at(f->transform),
                      .spectra =
                          (const char *)given->packed->weights + dc_fft_factor_bytes(f, bytes),
@@ -226,6 +238,8 @@ static dc_status execute(const dc_call *given)
                      .lanes = given->kernels->lanes,
                      .clamps = p->low > -__builtin_inf() || p->high < __builtin_inf(),
                      .thread_bytes = thread_bytes(p, given->schedule)};
+    if (given->residual)
+        c.residual_rows = rows_of(p, given->residual);
     count_units(&c, given->batch, given->threads);
     const int threads = (int)dc_min(given->threads, c.units);
     size_t scratch = c.thread_bytes;
@@ -251,6 +265,7 @@ static double imbalance(const dc_problem *p, const dc_schedule *s, const dc_kern
 const dc_family_methods dc_row_transforms = {
     .algorithm = "fft",
     .name = "row transforms",
+    .takes_gaps = true,
     .pack = dc_row_transforms_pack,
     .shared_bytes = shared_bytes,
     .thread_bytes = thread_bytes,

@@ -38,39 +38,54 @@ typedef struct {
     piece_outputs outputs;
 } destination;
 
+static char *element_at(const dc_fft_worker *w, const dc_tensor *t, const dc_fft_rows *rows,
+                        const destination *d, ptrdiff_t x)
+{
+    const ptrdiff_t at = d->outputs.y * t->stride[3] + dc_fft_element(rows, x);
+    return dc_fft_output_of(w->c, t, w->image, d->channel, w->depth) + at * w->c->bytes;
+}
+
+/* How many elements of a row lie equally far apart from each other, by turns. */
+static ptrdiff_t turns(const dc_fft_call *c)
+{
+    return dc_max(c->output_rows.pixel, c->residual ? c->residual_rows.pixel : 1);
+}
+
 /* sums[position][lane], `pitch` elements between the positions of neighbouring outputs. */
 static void store(const dc_fft_worker *w, const destination *d, const char *sums,
                   ptrdiff_t pitch)
 {
     const dc_fft_call *c = w->c;
     const piece_outputs *o = &d->outputs;
-    const dc_tensor *out = c->output, *add = c->residual;
-    dc_store s = {
-        .pixels = o->count,
-        .channels = d->lanes,
-        .sums = sums,
-        .pitch = pitch,
-        .whole_vectors = true, /* what follows a row of lanes can be read */
-        .out = dc_fft_output_of(c, out, w->image, d->channel, w->depth) +
-               (o->y * out->stride[3] + o->x * out->stride[4]) * c->bytes,
-        .pixel_stride = out->stride[4],
-        .channel_stride = d->stride,
-        .clamps = c->clamps,
-        .low = c->p->low,
-        .high = c->p->high,
-    };
-    if (add) {
-        s.residual = dc_fft_output_of(c, add, w->image, d->channel, w->depth) +
-                     (o->y * add->stride[3] + o->x * add->stride[4]) * c->bytes;
-        s.residual_pixel_stride = add->stride[4];
-        s.residual_channel_stride = d->residual_stride;
+    const ptrdiff_t step = turns(c);
+    for (ptrdiff_t i = 0; i < dc_min(step, o->count); i++) {
+        dc_store s = {
+            .pixels = dc_ceil_div(o->count - i, step),
+            .channels = d->lanes,
+            .sums = sums + i * pitch * c->bytes,
+            .pitch = step * pitch,
+            .whole_vectors = step == 1, /* what follows a row of lanes can be read */
+            .out = element_at(w, c->output, &c->output_rows, d, o->x + i),
+            .pixel_stride = dc_fft_element(&c->output_rows, step),
+            .channel_stride = d->stride,
+            .clamps = c->clamps,
+            .low = c->p->low,
+            .high = c->p->high,
+        };
+        if (c->residual) {
+            s.residual = element_at(w, c->residual, &c->residual_rows, d, o->x + i);
+            s.residual_pixel_stride = dc_fft_element(&c->residual_rows, step);
+            s.residual_channel_stride = d->residual_stride;
+        }
+        c->kernels->store(&s);
     }
-    c->kernels->store(&s);
 }
 
-static ptrdiff_t between(const dc_tensor *t, const piece_outputs *a, const piece_outputs *b)
+/* For elements that are all equally far apart. */
+static ptrdiff_t between(const dc_tensor *t, const dc_fft_rows *rows, const piece_outputs *a,
+                         const piece_outputs *b)
 {
-    return t ? (b->y - a->y) * t->stride[3] + (b->x - a->x) * t->stride[4] : 0;
+    return t ? (b->y - a->y) * t->stride[3] + (b->x - a->x) * rows->pixel_stride : 0;
 }
 
 /* The lanes are pieces: those that are equally far apart are stored together. */
@@ -82,10 +97,10 @@ static void store_pieces(const dc_fft_worker *w, ptrdiff_t channel, ptrdiff_t fi
     for (ptrdiff_t i = 0, end; i < c->lanes; i = end) {
         destination d = {.channel = channel, .outputs = outputs_of(w, first_piece + i, row)};
         piece_outputs last = d.outputs;
-        for (end = i + 1; end < c->lanes; end++) {
+        for (end = i + 1; end < c->lanes && turns(c) == 1; end++) {
             const piece_outputs o = outputs_of(w, first_piece + end, row);
-            const ptrdiff_t step = between(c->output, &last, &o);
-            const ptrdiff_t residual_step = between(c->residual, &last, &o);
+            const ptrdiff_t step = between(c->output, &c->output_rows, &last, &o);
+            const ptrdiff_t residual_step = between(c->residual, &c->residual_rows, &last, &o);
             if (o.count != d.outputs.count || o.offset != d.outputs.offset)
                 break;
             if (end > i + 1 && (step != d.stride || residual_step != d.residual_stride))

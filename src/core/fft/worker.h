@@ -5,6 +5,17 @@
 #include "family.h"
 #include "fft/layout.h"
 
+/* Where the elements of an array's rows lie: all are equally far apart, or those of pixels of interleaved
+ * channels, and then the pixels. */
+typedef struct dc_fft_rows {
+    ptrdiff_t pixel, element_stride, pixel_stride; /* elements of a pixel, or 1 */
+} dc_fft_rows;
+
+DC_INLINE ptrdiff_t dc_fft_element(const dc_fft_rows *rows, ptrdiff_t i)
+{
+    return i / rows->pixel * rows->pixel_stride + i % rows->pixel * rows->element_stride;
+}
+
 typedef struct dc_fft_call {
     const dc_problem *p;
     const dc_schedule *s;
@@ -12,6 +23,7 @@ typedef struct dc_fft_call {
     const dc_kernels *kernels;
     const dc_packed *packed;
     const dc_tensor *input, *residual, *output;
+    dc_fft_rows input_rows, residual_rows, output_rows;
     const dc_transform *transform;
     const char *spectra;
     ptrdiff_t bytes, lanes; /* of an element; of a vector */

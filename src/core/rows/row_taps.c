@@ -111,7 +111,7 @@ static const char *inputs_of(const call *c, const block *b, char *stage)
                                .strides = strides,
                                .channels = 1,
                                .out = stage},
-                 axis->in, c->p->padding, x, b->count + (axis->kernel - 1) * axis->dilation, 1);
+                 axis, c->p->padding, x, b->count + (axis->kernel - 1) * axis->dilation, 1);
     return stage;
 }
 

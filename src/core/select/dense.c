@@ -236,6 +236,12 @@ static dc_status schedule_family(const dc_problem *p, const dc_kernels *kernels,
     return status;
 }
 
+/* The same for groups of one channel. */
+static double cycles_alone(const dc_problem *p, const dc_kernels *kernels, const dc_schedule *s)
+{
+    return ALONE * dense_cycles(p, kernels, s) + UNIT * (double)p->groups;
+}
+
 static dc_status schedule_dense(const dc_problem *p, const dc_kernels *kernels, dc_schedule *s)
 {
     if (dc_rows_serves(p, kernels))
@@ -255,8 +261,8 @@ static dc_status schedule_dense(const dc_problem *p, const dc_kernels *kernels, 
         *s = other;
         status = DC_OK;
     }
-    const double alone = ALONE * dense_cycles(p, kernels, s) + UNIT * (double)p->groups;
-    if (serves && (status != DC_OK || dc_depthwise_cycles(p, kernels, &depthwise) < alone)) {
+    if (serves && (status != DC_OK ||
+                   dc_depthwise_cycles(p, kernels, &depthwise) < cycles_alone(p, kernels, s))) {
         *s = depthwise;
         status = DC_OK;
     }
@@ -277,7 +283,8 @@ static double cycles(const dc_problem *p, const dc_kernels *kernels, const dc_sc
         return dc_rows_cycles(p, kernels);
     if (s->family == DC_DEPTHWISE || s->family == DC_DEPTHWISE_CHANNELS)
         return dc_depthwise_cycles(p, kernels, s);
-    const double sums = dense_cycles(p, kernels, s);
+    const double sums = p->groups > 1 && s->group_in == 1 ? cycles_alone(p, kernels, s)
+                                                          : dense_cycles(p, kernels, s);
     const double weights = (double)s->taps * (double)s->group_in * (double)p->out_channels;
     return p->packs_once ? sums : sums + weights / PACKED_PER_CYCLE;
 }

@@ -59,6 +59,12 @@ static bool within_reach(const dc_problem *p)
     return true;
 }
 
+/* What rows move by in classes of rows that share inputs: see dc_run_classes. */
+static ptrdiff_t row_stride(const dc_axis *rows)
+{
+    return rows->stride / dc_common_divisor(rows->stride, rows->dilation);
+}
+
 /* Whether strips of pixels slide down the rows, lane by lane. */
 static bool lanes_slide(const dc_problem *p, const dc_kernels *kernels)
 {
@@ -66,7 +72,7 @@ static bool lanes_slide(const dc_problem *p, const dc_kernels *kernels)
     const dc_depthwise_strips t = {.depths = axis[0].kernel,
                                    .kernel_rows = axis[1].kernel,
                                    .kernel_columns = axis[2].kernel,
-                                   .row_stride = axis[1].stride};
+                                   .row_stride = row_stride(&axis[1])};
     return dc_lanes_slide(kernels, &t, axis[2].stride, axis[2].dilation);
 }
 
@@ -84,7 +90,8 @@ static bool serves_pixels(const dc_problem *p, const dc_kernels *kernels, dc_sch
     dc_depthwise_schedule d = {.lanes = kernels->lanes, .vectors = kernels->strip_vectors};
     if (lanes_slide(p, kernels))
         d.vectors =
-            kernels->slide_vectors[axis[2].stride][dc_slots(axis[1].kernel, axis[1].stride)];
+            kernels
+                ->slide_vectors[axis[2].stride][dc_slots(axis[1].kernel, row_stride(&axis[1]))];
     const ptrdiff_t width = d.lanes * d.vectors,
                     bytes = (ptrdiff_t)dc_element_bytes(p->element);
     const dc_phases phases = dc_axis_phases(&axis[2], width);

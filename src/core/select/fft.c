@@ -13,6 +13,11 @@ static const struct {
     double load_point, load_lane, store_point, store_lane;
 } MOVES[] = {[false] = {10, 50, 0, 50}, /* pieces of one channel: transposed */
              [true] = {0, 22, 14, 10}}; /* lanes are groups: staged together */
+/* An element more where those of a piece lie apart, ... */
+static const double SCATTERED = 0.9;
+static const double LARGE =
+    16e6; /* ... and of images of more bytes, which each channel reads anew */
+static const double SCATTERED_FAR = 1.6;
 static const double TERM_CYCLES = 3;  /* of a point of a row, per term, if rows hide the ... */
 static const double TERM_LATENCY = 6; /* ... time that a sum waits for the one before */
 static const double SUM_CYCLES = 14;  /* of a point of a row, per source */
@@ -134,6 +139,17 @@ static double transform_cycles(const context *c, const dc_fft_schedule *f)
     return PASSES[size].cycles * dc_transform_at(f->transform)->passes;
 }
 
+/* Of an element that is loaded or stored, since its neighbours are those of other channels. */
+static double scattered_cycles(const dc_problem *p)
+{
+    double bytes = (double)dc_element_bytes(p->element) * (double)p->in_channels;
+    for (int a = 0; a < 3; a++)
+        bytes *= (double)p->axis[a].in;
+    if (p->layout == DC_CHANNELS_FIRST || p->in_channels == 1)
+        return 0;
+    return bytes > LARGE ? SCATTERED_FAR : SCATTERED;
+}
+
 static double estimate(const context *c, const dc_fft_schedule *f)
 {
     const double n = (double)f->length, transform = n * transform_cycles(c, f);
@@ -143,9 +159,10 @@ static double estimate(const context *c, const dc_fft_schedule *f)
     const double loaded =
         blocks * ((double)(f->block - 1) * (double)f->step + (double)f->terms);
     const double lanes = 2.0 * c->kernels->lanes; /* real and imaginary parts apart */
-    const double load = MOVES[f->lanes_are_groups].load_point * n +
+    const double scattered = f->lanes_are_groups ? 0 : lanes * scattered_cycles(c->p);
+    const double load = (MOVES[f->lanes_are_groups].load_point + scattered) * n +
                         MOVES[f->lanes_are_groups].load_lane * lanes;
-    const double store = MOVES[f->lanes_are_groups].store_point * n +
+    const double store = (MOVES[f->lanes_are_groups].store_point + scattered) * n +
                          MOVES[f->lanes_are_groups].store_lane * lanes;
     const double latency = TERM_LATENCY / (double)f->rows;
     const double kept = row_bytes(c, f) * (double)f->slots;

@@ -37,6 +37,7 @@ static dc_status choose(const dc_problem *p, const dc_kernels *kernels, dc_sched
         if (cycles < least) {
             least = cycles;
             *s = own;
+            s->cycles = cycles;
         }
     }
     return status;

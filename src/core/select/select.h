@@ -113,6 +113,7 @@ typedef struct dc_depthwise_schedule {
 typedef struct dc_schedule {
     dc_family family;
     int format;                    /* of the packed weights, within the family */
+    double cycles;                 /* of one image: an estimate, to be compared with others */
     ptrdiff_t group_in, group_out; /* channels per group */
     ptrdiff_t taps;                /* kernel positions */
     ptrdiff_t block[3];            /* outputs per block, by axis */

@@ -34,7 +34,7 @@ static const char *row_of(dc_separable_worker *w, ptrdiff_t z, ptrdiff_t y, ptrd
                       .strides = strides,
                       .channels = 1,
                       .out = out},
-        p->axis[2].in, p->padding, w->x * p->axis[2].stride - p->axis[2].before, columns_of(w),
+        &p->axis[2], p->padding, w->x * p->axis[2].stride - p->axis[2].before, columns_of(w),
         1);
     return out;
 }
