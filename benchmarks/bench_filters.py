@@ -41,6 +41,20 @@ def _kernel_case(x, kernel, saturate=False):
     return calls
 
 
+def _colour_case(height, width, k):
+    """A layer with one filter for all colours of an image, each beside the others."""
+    cv = peer("cv2")
+    image, kernel = _random(height, width, 3), _random(k, k) / k**2
+    layer = directconv.Conv2d(
+        np.stack([kernel] * 3)[:, None], padding="same", groups=3, layout="channels_last"
+    )
+    calls = {"ours": lambda: layer(image)}
+    if cv:
+        edge = cv.BORDER_CONSTANT
+        calls["cv2"] = lambda: cv.filter2D(image, -1, kernel, borderType=edge)
+    return calls
+
+
 def _gaussian_case(x, sigma, saturate=False):
     nd, cv = peer("scipy.ndimage"), peer("cv2")
     size = 2 * int(4 * sigma + 0.5) + 1
@@ -90,6 +104,8 @@ def _volume(k):
 
 CASES = {
     **{f"1080p {k}x{k}": partial(_plane, k) for k in (3, 5, 7, 15, 31)},
+    **{f"RGB 1080p {k}x{k}": partial(_colour_case, 1080, 1920, k) for k in (3, 5, 7, 15, 31)},
+    **{f"RGB 4K {k}x{k}": partial(_colour_case, 2160, 3840, k) for k in (3, 5, 7, 15, 31)},
     **{f"gaussian {sigma}": partial(_gaussian_case, IMAGE, sigma) for sigma in (1, 3, 10)},
     "sobel": _sobel_case,
     **{f"uint8 {k}x{k}": partial(_plane, k, BYTES) for k in (3, 5)},
