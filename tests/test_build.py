@@ -28,7 +28,8 @@ needs_clang = pytest.mark.skipif(CLANG is None, reason="needs clang")
 HEADERS = {
     "string.h": """#include <stddef.h>
 void *memcpy(void *, const void *, size_t); void *memmove(void *, const void *, size_t);
-void *memset(void *, int, size_t); int memcmp(const void *, const void *, size_t);""",
+void *memset(void *, int, size_t); int memcmp(const void *, const void *, size_t);
+int strcmp(const char *, const char *);""",
     "stdlib.h": "#include <stddef.h>",
     "malloc.h": """#include <stddef.h>
 void *_aligned_malloc(size_t, size_t); void _aligned_free(void *);""",

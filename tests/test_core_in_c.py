@@ -23,18 +23,23 @@ build_c = importlib.util.module_from_spec(_found)
 _found.loader.exec_module(build_c)
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler, cc")
-PROCESSORS = {"host": ("cc", []), "aarch64": ("aarch64-linux-gnu-gcc", ["qemu-aarch64"])}
+# Compilers, what runs their programs, and instruction sets: all on the host, among them "wide",
+# whose code no other processor changes.
+PROCESSORS = {
+    "host": ("cc", [], ""),
+    "aarch64": ("aarch64-linux-gnu-gcc", ["qemu-aarch64"], "neon"),
+}
 
 
 @needs_compiler
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_the_core_agrees_with_a_plain_loop(tmp_path, processor):
-    compiler, runner = PROCESSORS[processor]
+    compiler, runner, variants = PROCESSORS[processor]
     if not all(shutil.which(program) for program in (compiler, *runner)):
         pytest.skip(f"needs {' and '.join((compiler, *runner))}")
     program = tmp_path / "test_core"
     flags = "-static" if runner else "-fopenmp"
-    build_c.build({program: HERE / "test_core.c"}, compiler, flags)
+    build_c.build({program: HERE / "test_core.c"}, compiler, flags, variants)
     run = subprocess.run([*runner, program, SECONDS, "1"], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     numbers = map(int, re.findall(r"\d+", run.stdout))
