@@ -80,7 +80,7 @@ void dc_run_classes(const dc_axis *axis, const dc_kernels *kernels, ptrdiff_t by
     dc_depthwise_strips t = *band;
     t.row_stride = axis->stride / divisor;
     t.row_step = axis->dilation;
-    t.row_pitch = axis->dilation * band->row_pitch;
+    t.row_pitch = (ptrdiff_t)((size_t)axis->dilation * (size_t)band->row_pitch); /* or wraps */
     const ptrdiff_t wide = t.kernel_rows == 3 ? FLAT_SWEEP : WIDE_SWEEP;
     const bool pixels_slide = t.slides && !t.by_channel && kernels->lane_slides;
     t.sweep = pixels_slide    ? (t.strip_count < MANY_STRIPS ? dc_max(1, t.rows) : wide)
